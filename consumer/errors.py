@@ -1,0 +1,47 @@
+"""What can go wrong, and what it means for the line.
+
+::
+
+    Exception
+    ├── JobFailed     this job is at fault: dead letter, terminal `failed`, the line goes on
+    ├── Unavailable   a service that every job needs is at fault: hold, nothing is settled
+    ├── LaneLost      the partition may be another's by now: leave the group, join anew
+    └── StartError    we can't start: the message says what to do, the process exits
+"""
+
+from schemas.status import ErrorCode
+
+
+class JobFailed(Exception):
+    """This job can't succeed, however often it is tried; the next one may."""
+
+    def __init__(self, code: ErrorCode, message: str, *, stage: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.stage = stage
+
+
+class Unavailable(Exception):
+    """S3 or the mask-asset service can't serve any job now, or refuses our own credentials."""
+
+    def __init__(
+        self, code: ErrorCode, message: str, *, stage: str, retry_after: float | None = None
+    ) -> None:
+        """`retry_after` is the wait in seconds that the service asked for, if it did."""
+        super().__init__(message)
+        self.code = code
+        self.stage = stage
+        self.retry_after = retry_after
+
+
+class LaneLost(Exception):
+    """The broker fenced us or can't be reached: nothing more may be settled by this lane."""
+
+
+class StartError(Exception):
+    """The consumer can't start."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        """`exit_code`: 2 settings, 3 a service is out of reach or set up wrongly, 4 model."""
+        super().__init__(message)
+        self.exit_code = exit_code
