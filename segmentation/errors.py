@@ -1,0 +1,63 @@
+"""What can go wrong with one photo, and what can go wrong with a model.
+
+```
+SegmentationError          one photo's failure: `code` is the contract's, the message for the customer
+├── InvalidImage           invalid_image: empty, truncated or broken
+├── ImageTooLarge          image_too_large: more bytes or pixels than allowed, or a bomb
+├── UnsupportedFormat      unsupported_format: not a picture, or not in an allowed format
+├── UnknownModel           unknown_model: no such model, or its file isn't there
+├── UnsupportedOutput      unsupported_output: the model can't give that output
+└── DeadlineExceeded       deadline_exceeded: the job's time was over
+ModelError                 a model or manifest is missing or broken: the service's failure, exit 4
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SegmentationError(Exception):
+    """The photo or the request can't be turned into masks."""
+
+    code: ClassVar[str]
+
+
+class InvalidImage(SegmentationError):  # noqa: N818  named as the contract's code
+    """The file is empty, truncated or broken."""
+
+    code = "invalid_image"
+
+
+class ImageTooLarge(SegmentationError):  # noqa: N818
+    """The file has more bytes, or the picture more pixels, than is allowed."""
+
+    code = "image_too_large"
+
+
+class UnsupportedFormat(SegmentationError):  # noqa: N818
+    """The file isn't a picture, or its format isn't one of those allowed."""
+
+    code = "unsupported_format"
+
+
+class UnknownModel(SegmentationError):  # noqa: N818
+    """The catalog has no model of that name, or the model's file isn't installed."""
+
+    code = "unknown_model"
+
+
+class UnsupportedOutput(SegmentationError):  # noqa: N818
+    """The model can't give one of the outputs that were asked for."""
+
+    code = "unsupported_output"
+
+
+class DeadlineExceeded(SegmentationError):  # noqa: N818
+    """The work took longer than it may."""
+
+    code = "deadline_exceeded"
+
+
+class ModelError(Exception):
+    """A model or its manifest is missing or broken; the message names the file and the remedy."""
