@@ -1,0 +1,1 @@
+"""The wire contract: every message that goes over Kafka or the callback."""
