@@ -1,7 +1,7 @@
 """What can go wrong with one photo, and what can go wrong with a model.
 
 ```
-SegmentationError          one photo's failure: `code` is the contract's, the message for the customer
+SegmentationError          one photo's failure; `code` is the contract's
 ├── InvalidImage           invalid_image: empty, truncated or broken
 ├── ImageTooLarge          image_too_large: more bytes or pixels than allowed, or a bomb
 ├── UnsupportedFormat      unsupported_format: not a picture, or not in an allowed format
