@@ -4,7 +4,8 @@
 lower body, green ones are the rest of a person, everything else is background. It takes 16 x 16
 pixels: where a photo's colours change only at straight lines right across it, at sixteenths of its
 sides, the masks are exact (bilinear enlarging rounds corners off).
-`hanging` gives the same, but only after a minute. `write_network` makes others.
+`hanging` gives the same, but only after a minute (at once for a
+black photo, and when it is warmed). `write_network` makes others.
 """
 
 from __future__ import annotations
@@ -74,13 +75,18 @@ def write_hanging_body_model(folder: Path) -> None:
         [numpy_helper.from_array(np.ones((), np.float32), "one")],
     )
     nodes = [
+        helper.make_node("ReduceMax", ["photo"], ["brightest"], keepdims=0),
+        helper.make_node("Greater", ["brightest", "dark"], ["lit"]),
+        helper.make_node("Cast", ["lit"], ["some"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["some", "loops"], ["turns"]),
         helper.make_node("Loop", ["turns", "begin", "photo"], ["waited"], body=body),
         helper.make_node("Conv", ["waited", "weight", "bias"], ["logits"]),
     ]
     weights = {
         "weight": _weight(),
         "bias": _FLOOR * _CONFIDENT,
-        "turns": np.array(_LOOPS, np.int64),
+        "loops": np.array(_LOOPS, np.int64),
+        "dark": np.array(0, np.float32),
         "begin": np.array(True),
     }
     _write(folder, HANGING, nodes, weights)
