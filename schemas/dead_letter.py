@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from schemas.errors import InvalidMessage, invalid
 from schemas.message import INT64_MAX, Part, Timestamp
@@ -22,7 +22,11 @@ EXCEPTION_MESSAGE: Final = "__connect.errors.exception.message"
 ERROR_CODE: Final = "mask-error-code"
 FAILED_AT: Final = "mask-failed-at"
 
-Decimal = Annotated[int, Field(ge=0, le=INT64_MAX)]
+Decimal = Annotated[
+    int,
+    Field(ge=0, le=INT64_MAX),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,19}$"}),
+]
 """A whole number that a header carries as decimal digits."""
 
 

@@ -1,14 +1,13 @@
 """A job: one photo to turn into masks."""
 
-import ipaddress
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, get_args
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from schemas.callback_url import CallbackUrl
 from schemas.image_reference import MAX_TEXT, PATTERN, ImageReference
-from schemas.message import Count, JobId, Message, Part, Timestamp
+from schemas.message import Count, JobId, Message, Part, Positive, Timestamp
 
 __all__ = ["OUTPUTS", "Batch", "ImageReference", "Job", "OutputName"]
 
@@ -16,28 +15,16 @@ OutputName = Literal["upper_body_mask", "lower_body_mask", "seg_map", "alpha_mas
 OUTPUTS: Final[tuple[OutputName, ...]] = get_args(OutputName)
 """All that a job may ask for; what a model can give is in its manifest."""
 
-URL_PATTERN: Final = (
-    r"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
-    r"([/?#][!-\[\]-~]*)?$"
-)
-"""An absolute http or https URL in printable ASCII, without user, password or backslash."""
+
+def _null_is(default: object) -> BeforeValidator:
+    """Read null as if the field were absent."""
+    return BeforeValidator(lambda value: default if value is None else value)
 
 
 def _reference(text: str) -> str:
     """Keep the text when it names an object."""
     ImageReference.parse(text)
     return text
-
-
-def _reachable(url: str) -> str:
-    """Keep a URL whose host and port can exist; the pattern has settled its form."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.port == 0:
-        raise ValueError("port 0 can't be called")
-    if host.replace(".", "").isdigit():
-        ipaddress.IPv4Address(host)
-    return url
 
 
 def _distinct(outputs: tuple[OutputName, ...]) -> tuple[OutputName, ...]:
@@ -47,9 +34,31 @@ def _distinct(outputs: tuple[OutputName, ...]) -> tuple[OutputName, ...]:
     return outputs
 
 
-def _null_is(default: object) -> BeforeValidator:
-    """Read null as if the field were absent."""
-    return BeforeValidator(lambda value: default if value is None else value)
+Provider = Annotated[
+    str,
+    Field(min_length=1, max_length=64),
+    _null_is("qwen"),
+    WithJsonSchema({"type": ["string", "null"], "minLength": 1, "maxLength": 64}),
+]
+Image = Annotated[
+    str,
+    Field(max_length=MAX_TEXT, json_schema_extra={"pattern": PATTERN}),
+    AfterValidator(_reference),
+]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$"), AfterValidator(str.lower)]
+Outputs = Annotated[
+    tuple[OutputName, ...],
+    Field(
+        min_length=1,
+        max_length=len(OUTPUTS),
+        fail_fast=True,
+        json_schema_extra={"uniqueItems": True},
+    ),
+    AfterValidator(_distinct),
+]
+Metadata = Annotated[
+    dict[str, Any], _null_is({}), WithJsonSchema({"type": ["object", "null"], "default": {}})
+]
 
 
 class Batch(Part):
@@ -59,7 +68,7 @@ class Batch(Part):
     """Name of the batch, the same in all its jobs."""
     index: Count
     """Place in the batch, counted from 0."""
-    size: Annotated[Count, Field(ge=1)]
+    size: Positive
     """Number of jobs in the batch."""
 
 
@@ -70,40 +79,28 @@ class Job(Message):
     """Name of the job, chosen by its producer; also the record's key."""
     user_id: str = Field(min_length=1, max_length=256)
     """Whose photo it is; handed on to the callback."""
-    provider: Annotated[str, Field(min_length=1, max_length=64), _null_is("qwen")] = "qwen"
+    provider: Provider = "qwen"
     """Handed on to the callback as it is."""
-    image: Annotated[
-        str, Field(min_length=1, max_length=MAX_TEXT, pattern=PATTERN), AfterValidator(_reference)
-    ]
-    """The photo: `s3://bucket/key` or `minio://bucket/key`, key percent-encoded, at most 1,024
-    bytes once decoded; `?versionId=` may follow."""
-    image_sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None = None
-    """SHA-256 of the photo's bytes in hex; the job fails with `checksum_mismatch` if they differ.
-    Null: not checked."""
+    image: Image
+    """The photo: `s3://bucket/key` or `minio://bucket/key`, perhaps with `?versionId=`. The key is
+    percent-encoded; decoded once it has 1 to 1,024 bytes of UTF-8 and no NUL."""
+    image_sha256: Sha256 | None = None
+    """SHA-256 of the photo's bytes in hex: if they differ, the job fails with
+    `checksum_mismatch`. Null: not checked."""
     model: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     """A model's name in the catalog. Null: the default body model."""
-    outputs: (
-        Annotated[
-            tuple[OutputName, ...],
-            Field(min_length=1, max_length=len(OUTPUTS), json_schema_extra={"uniqueItems": True}),
-            AfterValidator(_distinct),
-        ]
-        | None
-    ) = None
-    """What to make, each once. Null: the model's own choice, from its manifest."""
+    outputs: Outputs | None = None
+    """What to make, each named once. Null: the model's own choice, from its manifest."""
     batch: Batch | None = None
     """The batch that the job belongs to, if any."""
-    callback_url: (
-        Annotated[str, Field(max_length=2048, pattern=URL_PATTERN), AfterValidator(_reachable)]
-        | None
-    ) = None
-    """Where to send the masks: http or https, its origin among `CALLBACK_ALLOWED_ORIGINS`.
+    callback_url: CallbackUrl | None = None
+    """Where to send the masks; its origin must be among `CALLBACK_ALLOWED_ORIGINS`.
     Null: `MASK_ASSET_URL`."""
     submitted_at: Timestamp | None = None
     """When the producer wrote the job."""
     replay_of: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """The job that this one does again, if any."""
-    metadata: Annotated[dict[str, Any], _null_is({})] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     """The producer's own, never looked into."""
 
     @cached_property

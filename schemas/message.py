@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NoReturn, Self
 
@@ -21,6 +22,9 @@ from schemas.errors import InvalidMessage, invalid
 MAX_NESTING: Final = 64
 """Levels of objects and lists in a message: writers of JSON stop at some depth, so readers must."""
 
+READING: Final = {"reading": True}
+"""Validation context of a message that was read, where tolerance is due."""
+
 INT64_MAX: Final = 2**63 - 1
 
 _TIMESTAMP: Final = re.compile(
@@ -37,6 +41,7 @@ class Part(BaseModel):
         allow_inf_nan=False,
         protected_namespaces=(),
         use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
     )
 
 
@@ -51,7 +56,7 @@ class Message(Part):
             raise InvalidMessage(f"{noun}: the record has no value (a tombstone)")
         fields = _json_object(noun, value)
         try:
-            return cls.model_validate(fields)
+            return cls.model_validate(fields, context=READING)
         except ValidationError as error:
             raise invalid(noun, error) from None
 
@@ -89,8 +94,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse an object that names a field twice: readers would disagree on which one counts."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in fields if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"the field {twice[:64]!r} appears twice in one object")
     return fields
 
@@ -165,5 +169,8 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=INT64_MAX)]
+Count = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX), BeforeValidator(_whole)]
 """A whole number from 0 to 2**63 - 1; text and booleans are refused."""
+
+Positive = Annotated[int, Field(strict=True, ge=1, le=INT64_MAX), BeforeValidator(_whole)]
+"""A whole number from 1 to 2**63 - 1; text and booleans are refused."""

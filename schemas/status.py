@@ -1,11 +1,11 @@
 """What the service says of a job as it goes on."""
 
-from typing import Annotated, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from schemas.job import Batch
-from schemas.message import Count, Message, Part, Timestamp, timestamp_text
+from schemas.message import READING, Count, Message, Part, Positive, Timestamp, timestamp_text
 
 State = Literal["processing", "retrying", "completed", "failed", "cancelled"]
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -43,6 +43,12 @@ def _told(message: object) -> object:
     return message[:MAX_ERROR_TEXT].encode(errors="replace").decode()
 
 
+def _known(code: object, info: ValidationInfo) -> object:
+    """Read the code of a newer version as `internal_error`: the event still ends its job."""
+    newer = info.context is READING and isinstance(code, str) and code not in ERROR_CODES
+    return "internal_error" if newer else code
+
+
 class Source(Part):
     """The record of the jobs topic that an event speaks of."""
 
@@ -68,9 +74,9 @@ class Result(Part):
 
     stored_keys: dict[str, str]
     """Where the callback's receiver put each output."""
-    width: Annotated[Count, Field(ge=1)]
+    width: Positive
     """Width of the upright photo, and of each mask, in pixels."""
-    height: Annotated[Count, Field(ge=1)]
+    height: Positive
     """Height of the upright photo, and of each mask, in pixels."""
     coverage: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     """Part of the photo that each mask covers, from 0 to 1."""
@@ -79,7 +85,7 @@ class Result(Part):
 class ErrorInfo(Part):
     """Why a job failed, or is being tried again."""
 
-    code: ErrorCode
+    code: Annotated[ErrorCode, BeforeValidator(_known)]
     """What went wrong, for programs."""
     message: Annotated[str, BeforeValidator(_told), Field(max_length=MAX_ERROR_TEXT)]
     """What went wrong, for people; cut to 1,000 characters."""
@@ -108,10 +114,34 @@ class TimingsMs(Part):
     """From the start to the end of the job's work."""
 
 
+def _only(state: State, **fields: object) -> dict[str, Any]:
+    """Say in JSON Schema what the fields are in one state."""
+    return {
+        "if": {"properties": {"state": {"const": state}}},
+        "then": {"properties": fields},
+    }
+
+
+_NULL: Final = {"type": "null"}
+_SET: Final = {"type": "object"}
+
+
 class StatusEvent(Message):
     """One step of one job; the event's key is the job record's key."""
 
-    event_id: str = Field(min_length=1)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                _only("processing", result=_NULL, error=_NULL),
+                _only("retrying", result=_NULL),
+                _only("completed", result=_SET, error=_NULL),
+                _only("failed", result=_NULL, error=_SET),
+                _only("cancelled", result=_NULL),
+            ]
+        }
+    )
+
+    event_id: Annotated[str, Field(min_length=1, max_length=128)]
     """Name of this event, also `ce_id`."""
     job_id: str | None = None
     """The job. Null where the record's value can't be read."""
@@ -125,7 +155,7 @@ class StatusEvent(Message):
     """How far the job is. `completed`, `failed` and `cancelled` end it."""
     occurred_at: Timestamp
     """When it came to that, also `ce_time`."""
-    attempt: Annotated[Count, Field(ge=1)] = 1
+    attempt: Positive = 1
     """How often the job was begun, this time included."""
     source: Source
     """The job's record."""

@@ -1,0 +1,121 @@
+"""The messages of the AsyncAPI document: their headers, keys and payloads."""
+
+from typing import Final
+
+from schemas import callback
+from schemas.job import OUTPUTS
+from schemas.json_schema import Schema
+from schemas.status import STATES
+
+KAFKA_BINDING: Final = "0.5.0"
+HTTP_BINDING: Final = "0.3.0"
+
+TRACE: Final = {
+    "type": "string",
+    "description": "W3C trace context, carried from the job to its callback and status events.",
+    "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
+}
+
+
+def asyncapi_messages() -> Schema:
+    """Describe headers, keys and payloads of all messages."""
+    return {
+        "Job": _message("Job", headers=_headers({"traceparent": TRACE})),
+        "StatusEvent": _message("StatusEvent", headers=_cloud_event_headers()),
+        "DeadLetter": {
+            "summary": "The job record as it arrived, and in its headers why it failed.",
+            "contentType": "application/octet-stream",
+            "headers": ref("components", "schemas", "DeadLetter"),
+            "payload": {"description": "The value of the job record, byte for byte, or null."},
+            "bindings": _key("The key of the job record, byte for byte, or null."),
+        },
+        "Cancel": _message("Cancel"),
+        "Masks": _masks(),
+        "CallbackReply": {
+            "summary": "The answer to an upload that took the masks.",
+            "contentType": "application/json",
+            "payload": ref("components", "schemas", "CallbackReply"),
+            "bindings": {"http": {"statusCode": 200, "bindingVersion": HTTP_BINDING}},
+        },
+    }
+
+
+def ref(*path: str) -> Schema:
+    """Point to another place of the document."""
+    return {"$ref": "#/" + "/".join(path)}
+
+
+def _message(name: str, headers: Schema | None = None) -> Schema:
+    """Describe a JSON message that is keyed by its job."""
+    key = "The job_id." if name != "StatusEvent" else "The key of the job record, or null."
+    return {
+        "contentType": "application/json",
+        **({} if headers is None else {"headers": headers}),
+        "payload": ref("components", "schemas", name),
+        "bindings": _key(key),
+    }
+
+
+def _key(description: str) -> Schema:
+    """Describe a record's key."""
+    return {
+        "kafka": {
+            "key": {"type": ["string", "null"], "description": description},
+            "bindingVersion": KAFKA_BINDING,
+        }
+    }
+
+
+def _headers(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
+    """Describe headers, each a UTF-8 string."""
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": list(required)} if required else {}),
+    }
+
+
+def _cloud_event_headers() -> Schema:
+    """Describe a status event's headers: CloudEvents 1.0 in Kafka's binary mode."""
+    properties: Schema = {
+        "ce_specversion": {"type": "string", "const": "1.0"},
+        "ce_id": {"type": "string", "description": "The event_id."},
+        "ce_type": {"type": "string", "enum": [f"maskline.job.{state}.v1" for state in STATES]},
+        "ce_source": {"type": "string", "description": "/maskline/ and the consumer group."},
+        "ce_time": {"type": "string", "format": "date-time", "description": "The occurred_at."},
+        "ce_subject": {"type": "string", "description": "The job_id, where there is one."},
+        "content-type": {"type": "string", "const": "application/json"},
+    }
+    required = tuple(name for name in properties if name != "ce_subject")
+    return _headers({**properties, "traceparent": TRACE}, required)
+
+
+def _masks() -> Schema:
+    """Describe the upload: a form of fields and PNG files."""
+    fields = {name: {"type": "string", "description": "The job's."} for name in callback.FIELDS}
+    files = {
+        output: {
+            "type": "string",
+            "contentMediaType": callback.FILE_TYPE,
+            "description": f"The file {callback.file_name(output)}.",
+        }
+        for output in OUTPUTS
+    }
+    headers = {
+        callback.AUTH_HEADER: {"type": "string", "description": "MASK_COMPONENT_SECRET."},
+        callback.IDEMPOTENCY_HEADER: {
+            "type": "string",
+            "description": "[replay_id/]job_id/topic/partition/offset: the same on every retry.",
+        },
+        callback.TRACE_HEADER: TRACE,
+    }
+    return {
+        "summary": "The finished masks of one job.",
+        "contentType": "multipart/form-data",
+        "headers": _headers(headers, (callback.AUTH_HEADER, callback.IDEMPOTENCY_HEADER)),
+        "payload": {
+            "type": "object",
+            "properties": {**fields, **files},
+            "required": list(callback.FIELDS),
+        },
+    }
