@@ -6,6 +6,7 @@
     ├── JobFailed     this job is at fault: dead letter, terminal `failed`, the line goes on
     ├── Unavailable   a service that every job needs is at fault: hold, nothing is settled
     ├── LaneLost      the partition may be another's by now: leave the group, join anew
+    ├── LaneHalted    going on would lose or flood: stand still, say why, wait for a person
     └── StartError    we can't start: the message says what to do, the process exits
 """
 
@@ -36,6 +37,10 @@ class Unavailable(Exception):
 
 class LaneLost(Exception):
     """The broker fenced us or can't be reached: nothing more may be settled by this lane."""
+
+
+class LaneHalted(Exception):
+    """Going on needs a person's decision: nothing more is settled until a restart."""
 
 
 class StartError(Exception):

@@ -37,9 +37,10 @@ Url = Annotated[str, AfterValidator(_http_url)]
 
 
 class _Group(BaseSettings):
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=False
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    def __init__(self) -> None:
+        super().__init__(_secrets_dir=os.environ.get("SECRETS_DIR"))
 
 
 class KafkaSettings(_Group):
@@ -109,6 +110,7 @@ class LineSettings(_Group):
 
     worker_count: int = Field(2, ge=1, le=256)
     max_in_flight: int = Field(16, ge=1, le=10_000)
+    queue_max_size: int = Field(100, ge=1)
     job_deadline_seconds: float = Field(60, gt=0)
     shutdown_grace_seconds: float = Field(25, ge=0)
     dead_letter_limit: int = Field(100, ge=0)
@@ -175,11 +177,16 @@ class Settings:
         self.callback = load(CallbackSettings)
         self.serving = load(ServingSettings)
 
+    def secrets(self) -> list[str]:
+        """What must never be shown."""
+        given = (self.kafka.kafka_password, self.callback.mask_component_secret)
+        return [secret.get_secret_value() for secret in given if secret]
+
 
 def load(group: type[Group]) -> Group:
     """Read one group of settings; raise `StartError` that names each bad one."""
     try:
-        return group(_secrets_dir=os.environ.get("SECRETS_DIR"))
+        return group()
     except ValidationError as error:
         raise StartError(_explain(error), exit_code=2) from None
 

@@ -1,0 +1,135 @@
+"""The service: opens what jobs need, runs the line, closes all of it in reverse."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import structlog
+
+from consumer import topics
+from consumer.callback import Callback
+from consumer.errors import StartError
+from consumer.health import HealthServer
+from consumer.hold import Holds
+from consumer.images import Images
+from consumer.inference import Inference
+from consumer.job import Services
+from consumer.line import Line
+from consumer.metrics import Metrics, watch_loop
+from consumer.report import Report
+from consumer.settings import Settings
+from consumer.tally import Tally
+from segmentation.catalog import Catalog
+from segmentation.cores import available_cores
+from segmentation.errors import ModelError
+from segmentation.photo import ImageLimits
+
+log = structlog.get_logger()
+
+FETCH_THREADS = 16
+
+
+async def consume(settings: Settings, *, from_offset: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        StartError: it can't start; the message says what to do.
+    """
+    catalog = await asyncio.to_thread(load_models, settings)
+    await check_topics(settings)
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        services = await _open_services(settings, catalog, metrics, stack)
+        tally = Tally(metrics)
+        line = Line(
+            settings.kafka, settings.line, services=services, tally=tally, from_offset=from_offset
+        )
+        report = Report(settings.line, line=line, inference=services.inference, tally=tally)
+        await stack.enter_async_context(
+            HealthServer(
+                settings.serving.host,
+                settings.serving.health_port,
+                live=report.live,
+                ready=report.ready,
+                stats=report.stats,
+                registry=metrics.registry,
+            )
+        )
+        stop = asyncio.Event()
+        with _stopped_by_signals(stop):
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(watch_loop(metrics), name="loop.watch")
+                await line.run(stop)
+                watching.cancel()
+    catalog.close()
+    log.info("consumer.stopped")
+
+
+def load_models(settings: Settings) -> Catalog:
+    """Load, check and warm every installed model; raise `StartError` naming the bad file."""
+    try:
+        catalog = Catalog.load(
+            folder=settings.models.model_folder,
+            body_model=settings.models.qwen_model_path,
+            providers=settings.models.onnx_providers,
+            threads=settings.models.onnx_threads or _threads_each(settings),
+        )
+        catalog.warm()
+    except ModelError as error:
+        raise StartError(str(error), exit_code=4) from error
+    log.info("models.warmed", models=catalog.names, default=catalog.default)
+    return catalog
+
+
+async def check_topics(settings: Settings) -> None:
+    """Log how topics differ; raise `StartError` where one is missing or can't keep the order."""
+    differences = await topics.check(settings.kafka)
+    fatal = [f"topic {found.topic} {found.says}" for found in differences if found.fatal]
+    if fatal:
+        raise StartError(f"{'; '.join(fatal)}. {topics.MEND}", exit_code=3)
+    for found in differences:
+        log.warning("topic.differs", topic=found.topic, says=found.says)
+
+
+async def _open_services(
+    settings: Settings, catalog: Catalog, metrics: Metrics, stack: AsyncExitStack
+) -> Services:
+    holds = Holds(metrics=metrics)
+    threads = min(settings.line.max_in_flight, FETCH_THREADS)
+    images = Images(settings.s3, max_bytes=settings.images.max_image_bytes, threads=threads)
+    inference = Inference(
+        workers=settings.line.worker_count,
+        deadline_seconds=settings.line.job_deadline_seconds,
+        limits=ImageLimits(
+            max_bytes=settings.images.max_image_bytes,
+            max_pixels=settings.images.max_image_pixels,
+            formats=frozenset(settings.images.image_formats),
+        ),
+    )
+    callback = Callback(settings.callback, holds=holds, metrics=metrics)
+    return Services(
+        catalog=catalog,
+        images=await stack.enter_async_context(images),
+        inference=await stack.enter_async_context(inference),
+        callback=await stack.enter_async_context(callback),
+        holds=holds,
+    )
+
+
+def _threads_each(settings: Settings) -> int:
+    """More workers with a thread each give more photos a second than fewer with more."""
+    return max(1, available_cores() // settings.line.worker_count)
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

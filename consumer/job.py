@@ -1,0 +1,196 @@
+"""A job's straight way: from a record of the jobs topic to its outcome."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from consumer.callback import Callback
+from consumer.errors import JobFailed, LaneLost, Unavailable
+from consumer.hold import Holds
+from consumer.images import Images
+from consumer.inference import Inference
+from consumer.outcome import Failure, Outcome, Record
+from consumer.status import StatusPublisher, status_event
+from consumer.turns import Turn
+from schemas.callback import idempotency_key
+from schemas.errors import InvalidMessage
+from schemas.job import Job
+from schemas.status import ErrorInfo, ModelInfo, Result, TimingsMs
+from segmentation.catalog import Catalog
+from segmentation.errors import SegmentationError
+from segmentation.model import Model
+from segmentation.segment import Segmentation
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What jobs share on their way; opened and closed by the app."""
+
+    catalog: Catalog
+    images: Images
+    inference: Inference
+    callback: Callback
+    holds: Holds
+
+
+async def work(
+    record: Record,
+    fetch: Turn,
+    segmentation: Turn,
+    *,
+    services: Services,
+    status: StatusPublisher,
+) -> Outcome:
+    """Do the record's job; whatever is wrong with it comes back as a value.
+
+    `fetch` and `segmentation` are its turns to begin each.
+
+    Raises:
+        LaneLost: an event could not be published: the job will start again in a new lane.
+    """
+    run = JobRun(record, services=services, status=status)
+    with structlog.contextvars.bound_contextvars(partition=record.partition, offset=record.offset):
+        try:
+            return await run.straight(fetch, segmentation)
+        except LaneLost:
+            raise
+        except Exception as error:
+            return run.failed(error)
+        finally:
+            fetch.pass_on()
+            segmentation.pass_on()
+
+
+class JobRun:
+    """One run of one record's job: how far it has come, and how long each stage took."""
+
+    def __init__(self, record: Record, *, services: Services, status: StatusPublisher) -> None:
+        self._record = record
+        self._services = services
+        self._status = status
+        self._begin = time.perf_counter()
+        self._timings = {"queued": max(0.0, time.time() * 1000 - record.timestamp_ms)}
+        self._job: Job | None = None
+        self._model: ModelInfo | None = None
+
+    async def straight(self, fetch: Turn, segmentation: Turn) -> Outcome:
+        """Read, fetch, segment, upload; raise whatever is wrong with the job."""
+        job = self._job = Job.read(self._record.value)
+        structlog.contextvars.bind_contextvars(job_id=job.job_id)
+        model = self._services.catalog.model(job.model)
+        self._model = ModelInfo(name=model.manifest.name, sha256=model.manifest.sha256)
+        self._services.callback.check(job.callback_url)
+        # Acknowledged before the start: the events are the ledger of attempts.
+        event = status_event(self._record, "processing", job=job, model=self._model)
+        await self._status.publish(event, self._record)
+        photo = await self._fetch(job, fetch)
+        masks = await self._segment(photo, job, model, segmentation)
+        del photo  # up to MAX_IMAGE_BYTES, of no use while the callback is under way
+        return self._completed(masks, await self._upload(masks, job))
+
+    def failed(self, error: Exception) -> Outcome:
+        """The outcome of a job that `error` ended."""
+        return Outcome(
+            self._record,
+            "failed",
+            job=self._job,
+            model=self._model,
+            failure=Failure(
+                _error_info(error), f"{type(error).__module__}.{type(error).__qualname__}"
+            ),
+            timings=self._timings_ms(),
+        )
+
+    async def _fetch(self, job: Job, turn: Turn) -> bytes:
+        await turn.come()
+        # The next job wakes up only when this fetch has been handed to its thread.
+        turn.pass_on()
+        log.debug("fetch.started")
+        with self._timed("fetch"):
+            return await self._services.holds.until_available(
+                lambda: self._services.images.fetch(job.image_reference, sha256=job.image_sha256),
+                on_retry=self._retrying,
+            )
+
+    async def _segment(self, photo: bytes, job: Job, model: Model, turn: Turn) -> Segmentation:
+        await turn.come()
+        async with self._services.inference.slots:
+            turn.pass_on()
+            log.debug("segmentation.started")
+            masks = await self._services.inference.segment(photo, model=model, outputs=job.outputs)
+        self._timings.update(masks.timings_ms)
+        return masks
+
+    async def _upload(self, masks: Segmentation, job: Job) -> dict[str, str]:
+        source = self._record.source
+        with self._timed("callback"):
+            return await self._services.callback.post(
+                url=job.callback_url,
+                idempotency_key=idempotency_key(
+                    job.job_id, source.topic, source.partition, source.offset
+                ),
+                traceparent=self._record.traceparent,
+                user_id=job.user_id,
+                job_id=job.job_id,
+                provider=job.provider,
+                files=masks.files,
+                on_retry=self._retrying,
+            )
+
+    def _completed(self, masks: Segmentation, stored_keys: dict[str, str]) -> Outcome:
+        result = Result(
+            stored_keys=stored_keys,
+            width=masks.width,
+            height=masks.height,
+            coverage={name: round(share, 6) for name, share in masks.coverage.items()},
+        )
+        return Outcome(
+            self._record,
+            "completed",
+            job=self._job,
+            model=self._model,
+            result=result,
+            timings=self._timings_ms(),
+        )
+
+    async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
+        log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
+        error = ErrorInfo(code=reason.code, message=str(reason), stage=reason.stage, retryable=True)
+        event = status_event(
+            self._record, "retrying", job=self._job, model=self._model, error=error
+        )
+        await self._status.publish(event, self._record)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._timings[stage] = (time.perf_counter() - begin) * 1000
+
+    def _timings_ms(self) -> TimingsMs:
+        total = (time.perf_counter() - self._begin) * 1000
+        timings = {**self._timings, "total": total}
+        return TimingsMs(**{stage: round(value, 1) for stage, value in timings.items()})
+
+
+def _error_info(error: Exception) -> ErrorInfo:
+    code, stage = "internal_error", "unknown"
+    match error:
+        case InvalidMessage():
+            code, stage = "invalid_message", "intake"
+        case JobFailed():
+            code, stage = error.code, error.stage
+        case SegmentationError():
+            code, stage = error.code, "segment"
+        case _:
+            log.error("job.broken", exc_info=error)
+    return ErrorInfo.model_validate(
+        {"code": code, "message": str(error) or repr(error), "stage": stage, "retryable": False}
+    )

@@ -1,0 +1,128 @@
+"""Settlement: terminal events, dead letters and the offset, together or not at all.
+
+One transactional producer for the partition's lane. Its transactional id is the partition's, so
+that the next owner's InitProducerId fences this one: what a former owner has in the air can't
+become visible (KIP-98).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.structs import OffsetAndMetadata
+
+from consumer.errors import LaneHalted, LaneLost
+from consumer.outcome import Failure, Outcome, Record
+from consumer.settings import KafkaSettings
+from consumer.status import message, stop_producer, terminal_event
+from schemas.dead_letter import dead_letter_headers
+
+TRANSACTION_TIMEOUT_MS = 10_000
+SETTLE_SECONDS = 15.0
+START_SECONDS = 30.0
+# Above any dead letter: `max.message.bytes` of the topic is the limit that counts.
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+
+
+class Settlement:
+    """Makes runs of outcomes durable for one partition of the jobs topic."""
+
+    def __init__(self, settings: KafkaSettings, partition: TopicPartition) -> None:
+        self._settings = settings
+        self._partition = partition
+        topic, number = partition
+        self._producer = AIOKafkaProducer(
+            transactional_id=f"{settings.consumer_group}-{topic}-{number}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_request_size=MAX_REQUEST_BYTES,
+            **settings.connection(),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Fence every earlier owner of the partition; only then is its committed offset final."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._producer.start()
+        except BaseException as error:
+            await stop_producer(self._producer)
+            if isinstance(error, KafkaError | TimeoutError):
+                raise LaneLost(f"no transactional producer: {error!r}") from error
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await stop_producer(self._producer)
+
+    async def settle(self, run: Sequence[Outcome]) -> None:
+        """Commit the run's terminal events, its dead letters and the offset after it.
+
+        Raises:
+            LaneLost: fenced, or the broker didn't answer; whether it is committed, the next
+                owner will read from the broker.
+            LaneHalted: a dead letter doesn't fit its topic.
+        """
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._transact(run)
+        except MessageSizeTooLargeError as error:
+            await self._abort()
+            raise LaneHalted(
+                f"a dead letter between offsets {run[0].record.offset} and"
+                f" {run[-1].record.offset} is larger than topic"
+                f" {self._settings.dead_letter_topic} takes: raise its max.message.bytes to"
+                " 64 KiB above the jobs topic's (`maskline topics check`), then restart"
+            ) from error
+        except (KafkaError, TimeoutError, AssertionError) as error:
+            raise LaneLost(f"a run could not be settled: {error!r}") from error
+
+    async def _transact(self, run: Sequence[Outcome]) -> None:
+        group = self._settings.consumer_group
+        offsets = {self._partition: OffsetAndMetadata(run[-1].record.offset + 1, "")}
+        await self._producer.begin_transaction()
+        deliveries = [
+            await self._producer.send(
+                self._settings.status_topic,
+                partition=0,
+                **message(terminal_event(outcome), outcome.record, group=group),
+            )
+            for outcome in run
+        ]
+        deliveries += [
+            await self._send_dead_letter(outcome.record, outcome.failure)
+            for outcome in run
+            if outcome.failure
+        ]
+        await asyncio.gather(
+            self._producer.send_offsets_to_transaction(offsets, group), *deliveries
+        )
+        await self._producer.commit_transaction()
+
+    async def _abort(self) -> None:
+        """End the transaction now: while it is open, it holds back every subscriber."""
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._producer.abort_transaction()
+
+    async def _send_dead_letter(self, record: Record, failure: Failure) -> asyncio.Future[Any]:
+        """Send the record as it arrived.
+
+        By way of a batch, because `send` refuses a record with neither key nor value.
+        """
+        headers = dead_letter_headers(
+            record.headers,
+            source=record.source,
+            error=failure.error,
+            exception=failure.exception,
+            failed_at=datetime.now(UTC),
+        )
+        batch = self._producer.create_batch()
+        # The first record of a batch is taken whatever its size.
+        batch.append(key=record.key, value=record.value, timestamp=None, headers=headers)
+        delivery: asyncio.Future[Any] = await self._producer.send_batch(
+            batch, self._settings.dead_letter_topic, partition=0
+        )
+        return delivery

@@ -1,0 +1,1 @@
+"""What people use around the service: the command line and the local stack."""

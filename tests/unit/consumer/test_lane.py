@@ -1,0 +1,167 @@
+"""The lane starts in offset order, settles in offset order, and loses nothing."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from consumer.errors import LaneHalted, LaneLost
+from consumer.lane import Lane
+from consumer.outcome import Failure, Outcome, Record
+from consumer.turns import Turn
+from schemas.status import ErrorInfo
+
+FAILURE = Failure(
+    ErrorInfo(code="invalid_image", message="broken", stage="segment", retryable=False), "x.Broken"
+)
+
+
+def record(offset: int) -> Record:
+    return Record("mask.jobs", 0, offset, 0, b"k", b"v", ())
+
+
+class Bench:
+    """A lane whose jobs finish when the test says so."""
+
+    def __init__(self, *, capacity: int = 8, limit: int = 0) -> None:
+        self.finish: dict[int, asyncio.Event] = {}
+        self.began: list[int] = []
+        self.runs: list[list[int]] = []
+        self.fail: set[int] = set()
+        self.settling_raises: Exception | None = None
+        self.lane = Lane(
+            capacity=capacity, dead_letter_limit=limit, work=self._work, settle=self._settle
+        )
+        self.lane.open()
+
+    def take(self, *offsets: int) -> None:
+        for offset in offsets:
+            self.finish[offset] = asyncio.Event()
+            self.lane.take(record(offset))
+
+    @property
+    def settled(self) -> list[int]:
+        return [offset for run in self.runs for offset in run]
+
+    async def _work(self, record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
+        await fetch.come()
+        self.began.append(record.offset)
+        fetch.pass_on()
+        await self.finish[record.offset].wait()
+        if record.offset in self.fail:
+            return Outcome(record, "failed", failure=FAILURE)
+        return Outcome(record, "completed")
+
+    async def _settle(self, run: Sequence[Outcome]) -> None:
+        await asyncio.sleep(0)
+        if self.settling_raises:
+            raise self.settling_raises
+        self.runs.append([outcome.record.offset for outcome in run])
+
+
+async def quiet() -> None:
+    """Let everything that can run now run."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_a_finished_job_waits_for_those_before_it() -> None:
+    bench = Bench()
+    bench.take(0, 1, 2)
+    bench.finish[2].set()
+    bench.finish[1].set()
+    await quiet()
+    assert bench.runs == []
+    bench.finish[0].set()
+    await quiet()
+    assert bench.runs == [[0, 1, 2]]
+    await bench.lane.close(drain_seconds=0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_the_order_of_finishing_settling_is_in_offset_order(seed: int) -> None:
+    bench = Bench(capacity=100)
+    bench.take(*range(100))
+    order = list(range(100))
+    random.Random(seed).shuffle(order)
+    for offset in order:
+        bench.finish[offset].set()
+        await quiet()
+    assert bench.settled == list(range(100)), f"seed {seed}"
+    assert bench.began == list(range(100)), f"seed {seed}"
+    assert len(bench.lane) == 0
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_room_is_what_is_not_yet_settled() -> None:
+    bench = Bench(capacity=2)
+    bench.take(0, 1)
+    bench.finish[1].set()
+    await quiet()
+    assert bench.lane.room == 0
+    bench.finish[0].set()
+    await bench.lane.settled()
+    assert bench.lane.room == 2
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_a_drain_settles_what_finishes_in_time_and_abandons_the_rest() -> None:
+    bench = Bench()
+    bench.take(0, 1, 2)
+    bench.finish[0].set()
+    closing = asyncio.create_task(bench.lane.close(drain_seconds=0.2))
+    await quiet()
+    bench.finish[1].set()
+    await closing
+    assert bench.settled == [0, 1]
+    assert len(bench.lane) == 0
+
+
+async def test_a_lane_that_is_lost_says_so_and_settles_nothing_more() -> None:
+    bench = Bench()
+    bench.settling_raises = LaneLost("fenced")
+    bench.take(0)
+    bench.finish[0].set()
+    await asyncio.wait_for(bench.lane.settled(), 1)
+    with pytest.raises(LaneLost, match="fenced"):
+        bench.lane.check()
+    await bench.lane.close(drain_seconds=5)
+    assert bench.runs == []
+
+
+async def test_too_many_dead_letters_in_a_row_halt_the_line_right_behind_the_last() -> None:
+    bench = Bench(limit=3)
+    bench.fail = {1, 2, 3, 4}
+    bench.take(*range(6))
+    for offset in range(6):
+        bench.finish[offset].set()
+    await quiet()
+    assert bench.settled == [0, 1, 2, 3]
+    assert bench.lane.halted is not None
+    assert "DEAD_LETTER_LIMIT" in bench.lane.halted
+    assert len(bench.lane) == 0
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_a_success_in_between_starts_the_count_anew() -> None:
+    bench = Bench(limit=3)
+    bench.fail = {0, 1, 3, 4}
+    bench.take(*range(5))
+    for offset in range(5):
+        bench.finish[offset].set()
+    await quiet()
+    assert bench.settled == list(range(5))
+    assert bench.lane.halted is None
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:
+    bench = Bench()
+    bench.settling_raises = LaneHalted("the topic is too small")
+    bench.take(0, 1)
+    bench.finish[0].set()
+    await quiet()
+    assert bench.lane.halted == "the topic is too small"
+    bench.lane.check()
+    await bench.lane.close(drain_seconds=0)
