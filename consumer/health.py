@@ -1,0 +1,130 @@
+"""The consumer's HTTP: `/livez`, `/readyz`, `/metrics` and `/stats`.
+
+Signatures::
+
+    Check(ok: bool, detail: str = "")
+    HealthServer(host, port, *, live: Callable[[], str | None],
+                 ready: Callable[[], Mapping[str, Check]],
+                 stats: Callable[[], Stats | Awaitable[Stats]],
+                 registry: CollectorRegistry)                    # async with; then .port
+"""
+
+import errno
+import inspect
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from consumer.errors import StartError
+
+Stats = Mapping[str, Any]
+
+_STOP_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be so for the consumer to be ready."""
+
+    ok: bool
+    detail: str = ""
+
+
+class HealthServer:
+    """Answers on `HEALTH_PORT` from within the event loop, so that an answer proves it turns."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        live: Callable[[], str | None],
+        ready: Callable[[], Mapping[str, Check]],
+        stats: Callable[[], Stats | Awaitable[Stats]],
+        registry: CollectorRegistry,
+    ) -> None:
+        """`live` tells why the line makes no progress, or None; port 0 takes any free port."""
+        self._host = host
+        self.port = port
+        self._live = live
+        self._ready = ready
+        self._stats = stats
+        self._registry = registry
+
+    async def __aenter__(self) -> Self:
+        self._socket = _listen(self._host, self.port)
+        self.port = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            self._app(),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            date_header=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        config.load()
+        # The parts of `Server.serve()` without its signal handlers, which are the app's.
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._socket])
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._server.shutdown(sockets=[self._socket])
+
+    def _app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/livez", self._answer_live),
+                Route("/readyz", self._answer_ready),
+                Route("/metrics", self._answer_metrics),
+                Route("/stats", self._answer_stats),
+            ]
+        )
+
+    async def _answer_live(self, _: Request) -> Response:
+        reason = self._live()
+        if reason is None:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "failing", "reason": reason}, status_code=503)
+
+    async def _answer_ready(self, _: Request) -> Response:
+        checks = self._ready()
+        ready = all(check.ok for check in checks.values())
+        return JSONResponse(
+            {"ready": ready, "checks": {name: asdict(check) for name, check in checks.items()}},
+            status_code=200 if ready else 503,
+        )
+
+    async def _answer_metrics(self, _: Request) -> Response:
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _answer_stats(self, _: Request) -> Response:
+        stats = self._stats()
+        return JSONResponse(await stats if inspect.isawaitable(stats) else stats)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the port here: uvicorn would end the process on a port that is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be opened: {error}"
+        raise StartError(f"HEALTH_PORT={port} on HOST={host} {why}", exit_code=3) from error

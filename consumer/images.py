@@ -1,0 +1,156 @@
+"""Photos from S3, fetched in threads: the only door to boto3.
+
+Signatures::
+
+    Images(settings: S3Settings, *, max_bytes: int, threads: int)                # async with
+    await images.fetch(reference: ImageReference, *, sha256: str | None = None) -> bytes
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.errors import JobFailed, StartError
+from consumer.settings import S3Settings
+from consumer.storage_fault import fault
+from schemas.job import ImageReference
+
+T = TypeVar("T")
+
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 30
+
+
+class Images:
+    """Fetches photos from the buckets that may be read, so many at once, none too large."""
+
+    def __init__(self, settings: S3Settings, *, max_bytes: int, threads: int) -> None:
+        self._settings = settings
+        self._max_bytes = max_bytes
+        self._threads = threads
+        self._slots = asyncio.Semaphore(threads)
+        self._client: Any = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._client = await _in_thread(partial(_client, self._settings, self._threads))
+        except (BotoCoreError, ValueError) as error:
+            raise StartError(
+                f"S3_ENDPOINT_URL, S3_REGION or the AWS profile can't be used: {error}",
+                exit_code=2,
+            ) from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Fetches that were cancelled may still wait for S3; they are daemons and hold up nobody.
+        await _in_thread(self._client.close)
+
+    async def fetch(self, reference: ImageReference, *, sha256: str | None = None) -> bytes:
+        """Read one photo, trying once; `sha256` is checked when it is given, in hex.
+
+        Raises:
+            JobFailed: `image_not_found`, `image_forbidden`, `image_too_large` or
+                `checksum_mismatch`.
+            Unavailable: `storage_unavailable`: S3 is down, or refuses our own credentials.
+        """
+        if not allowed(reference, self._settings.s3_allowed_buckets):
+            raise JobFailed(
+                "image_forbidden", f"{reference} is not in S3_ALLOWED_BUCKETS", stage="fetch"
+            )
+        async with self._slots:
+            return await _in_thread(partial(self._read, reference, sha256))
+
+    def _read(self, reference: ImageReference, sha256: str | None) -> bytes:
+        """Read the photo, in a thread."""
+        version = {"VersionId": reference.version_id} if reference.version_id else {}
+        try:
+            found = self._client.get_object(Bucket=reference.bucket, Key=reference.key, **version)
+            with found["Body"] as body:
+                self._check_size(found["ContentLength"], reference)
+                photo: bytes = body.read(self._max_bytes + 1)
+        except (BotoCoreError, ClientError) as error:
+            raise fault(error, reference) from error
+        self._check_size(len(photo), reference)
+        if sha256 is not None and hashlib.sha256(photo).hexdigest() != sha256.lower():
+            raise JobFailed(
+                "checksum_mismatch", f"{reference} has not the SHA-256 {sha256}", stage="fetch"
+            )
+        return photo
+
+    def _check_size(self, size: int, reference: ImageReference) -> None:
+        if size > self._max_bytes:
+            raise JobFailed(
+                "image_too_large",
+                f"{reference} has {size} bytes or more, MAX_IMAGE_BYTES is {self._max_bytes}",
+                stage="fetch",
+            )
+
+
+def allowed(reference: ImageReference, buckets: tuple[str, ...]) -> bool:
+    """Whether a photo may be read: its bucket, or `bucket/prefix`, is listed, or none is.
+
+    A prefix ends at a slash: `uploads/a` lets `uploads/a/1.jpg` be read and `uploads/ab/1.jpg`
+    not. A name with `.` or `..` for a step is never read, since a proxy before S3 may take the
+    step, into another bucket.
+    """
+    path = f"{reference.bucket}/{reference.key}"
+    if {".", ".."}.intersection(path.split("/")):
+        return False
+    return not buckets or any(
+        path == entry.rstrip("/") or path.startswith(f"{entry.rstrip('/')}/") for entry in buckets
+    )
+
+
+def _client(settings: S3Settings, threads: int) -> Any:
+    """Make the client; in a thread, since it reads files and perhaps asks for credentials."""
+    config = Config(
+        max_pool_connections=threads,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        tcp_keepalive=True,
+        # We hold, with an event for each wait; botocore would retry unseen.
+        retries={"total_max_attempts": 1},
+        s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    # A session of our own: boto3's default one is shared by the whole process and not thread-safe.
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        config=config,
+    )
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Run the work in a daemon thread of its own.
+
+    An executor's threads are joined when Python ends, and one that waits for a dead S3 would hold
+    up the exit for half a minute; starting a thread takes 0.1 ms.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name="images", daemon=True).start()
+    return await asyncio.wrap_future(future)

@@ -1,0 +1,77 @@
+"""Words on stderr: structlog's and the standard library's, one line each, JSON or for people.
+
+Signature: `configure(level, renderer, *, secrets=())`; then everywhere
+`log = structlog.get_logger()` and `log.info("noun.verb_past", key=value)`.
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, Final, Literal
+
+import structlog
+from structlog.typing import Processor, WrappedLogger
+
+LOUDEST_LIBRARIES: Final = logging.WARNING
+
+
+def configure(
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    renderer: Literal["json", "console"],
+    *,
+    secrets: Iterable[str] = (),
+) -> None:
+    """Send all logging to stderr; none of the `secrets` appears there, wherever it comes from."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last = _last(renderer, secrets)
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    # aiokafka, botocore and uvicorn tell at INFO what we tell in our own words.
+    logging.basicConfig(level=LOUDEST_LIBRARIES, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+
+
+def _last(renderer: str, secrets: Iterable[str]) -> list[Processor]:
+    """Give the steps that turn an event into a line."""
+    hide = _hiding(secrets)
+    if renderer == "console":
+        colors = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        # Not rich's tracebacks: they print local variables.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain), hide]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), hide]
+
+
+def _hiding(secrets: Iterable[str]) -> Processor:
+    """Give the very last step: it sees the whole line, so that no path leads around it."""
+    spellings = {
+        spelling
+        for secret in secrets
+        if secret
+        for spelling in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])
+    }
+    longest_first = sorted(spellings, key=len, reverse=True)
+    secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def hide(_logger: WrappedLogger, _method: str, line: Any) -> Any:
+        return secret.sub("***", line)
+
+    return hide

@@ -1,0 +1,139 @@
+"""Every metric of the consumer, in one list.
+
+Signatures::
+
+    Metrics()                                    # with a registry of its own: metrics.registry
+    metrics.settled(run: Sequence[Outcome], *, seconds: float)
+    watch_loop(metrics) -> NoReturn              # a task: measures the event loop's lag
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from consumer.outcome import Outcome
+from schemas.status import ErrorCode
+
+STAGES: Final = ("queued", "fetch", "preprocess", "segment", "masks", "callback", "total")
+"""The stages of a job, as in a status event's `timings_ms`."""
+
+HELD: Final[tuple[ErrorCode, ...]] = ("storage_unavailable", "callback_unavailable")
+"""What the line can wait for."""
+
+_STAGE_SECONDS: Final = (
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800
+)  # fmt: skip
+_LAG_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_RUN_JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_LOOP_INTERVAL: Final = 0.05
+
+
+class Metrics:
+    """The consumer's metrics, in a registry of their own, so that two can live in one process."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry: Final = registry
+
+        # The job's way.
+        self.records: Final = Counter(
+            "mask_records_taken", "Records taken from the jobs topic.", registry=registry
+        )
+        self.jobs: Final = Counter(
+            "mask_jobs",
+            "Jobs settled, by terminal state; code is empty unless the job failed.",
+            ["state", "code"],
+            registry=registry,
+        )
+        self.dead_letters: Final = Counter(
+            "mask_dead_letters", "Dead letters settled, by code.", ["code"], registry=registry
+        )
+        self.stage_seconds: Final = Histogram(
+            "mask_stage_seconds",
+            "How long a stage of a job took; queued counts from the record's timestamp.",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.in_flight: Final = Gauge(
+            "mask_in_flight", "Records taken and not yet settled.", registry=registry
+        )
+
+        # What the line waits for.
+        self.holding: Final = Gauge(
+            "mask_holding",
+            "Jobs that wait for a service to come back, by the service's code.",
+            ["code"],
+            registry=registry,
+        )
+        self.callback_tries: Final = Counter(
+            "mask_callback_tries",
+            "Tries of the callback: stored, rejected, unavailable or misconfigured.",
+            ["outcome"],
+            registry=registry,
+        )
+
+        # Settling.
+        self.settle_seconds: Final = Histogram(
+            "mask_settle_seconds",
+            "How long a transaction took that settled a run of jobs.",
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.settle_run_jobs: Final = Histogram(
+            "mask_settle_run_jobs",
+            "Jobs settled in one transaction.",
+            buckets=_RUN_JOBS,
+            registry=registry,
+        )
+        self.lanes_lost: Final = Counter(
+            "mask_lanes_lost", "Times that a lane was fenced or lost.", registry=registry
+        )
+
+        # Where the line is: offsets have gaps, so the lag is an upper bound of records.
+        self.position: Final = Gauge(
+            "mask_position", "Offset of the next record to settle.", registry=registry
+        )
+        self.end_offset: Final = Gauge(
+            "mask_end_offset", "End offset of the jobs topic.", registry=registry
+        )
+        self.lag: Final = Gauge(
+            "mask_lag", "Offsets between position and end, transaction markers included.",
+            registry=registry,
+        )  # fmt: skip
+
+        # The process itself: memory, descriptors and processor time as mask_process_….
+        self.loop_lag_seconds: Final = Histogram(
+            "mask_loop_lag_seconds",
+            "How late the event loop woke a sleeper.",
+            buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        ProcessCollector(namespace="mask", registry=registry)
+
+        for code in HELD:  # a gauge that is absent until the first hold can't be alerted on
+            self.holding.labels(code)
+
+    def settled(self, run: Sequence[Outcome], *, seconds: float) -> None:
+        """Count a run of outcomes that one transaction has settled in so many seconds."""
+        self.settle_seconds.observe(seconds)
+        self.settle_run_jobs.observe(len(run))
+        for outcome in run:
+            code = outcome.failure.error.code if outcome.failure else ""
+            self.jobs.labels(outcome.state, code).inc()
+            if outcome.state == "failed":
+                self.dead_letters.labels(code).inc()
+            timings = outcome.timings.model_dump(exclude_none=True) if outcome.timings else {}
+            for stage, milliseconds in timings.items():
+                self.stage_seconds.labels(stage).observe(milliseconds / 1000)
+
+
+async def watch_loop(metrics: Metrics) -> NoReturn:
+    """Measure the event loop's lag 20 times a second, until cancelled."""
+    while True:
+        due = time.perf_counter() + _LOOP_INTERVAL
+        await asyncio.sleep(_LOOP_INTERVAL)
+        metrics.loop_lag_seconds.observe(max(0.0, time.perf_counter() - due))
