@@ -11,7 +11,7 @@ PRIVATE_FIELDS: Final = frozenset({"callback_url"})
 """Fields whose value is never repeated in an error: a URL may carry a password or a token."""
 
 
-class InvalidMessage(Exception):  # noqa: N818 - a message can be invalid without our being in error
+class InvalidMessage(Exception):
     """The bytes are not the message that the contract promises; the text says where and why."""
 
     code: ClassVar = "invalid_message"
