@@ -23,37 +23,37 @@ class SegmentationError(Exception):
     code: ClassVar[str]
 
 
-class InvalidImage(SegmentationError):  # noqa: N818  named as the contract's code
+class InvalidImage(SegmentationError):
     """The file is empty, truncated or broken."""
 
     code = "invalid_image"
 
 
-class ImageTooLarge(SegmentationError):  # noqa: N818
+class ImageTooLarge(SegmentationError):
     """The file has more bytes, or the picture more pixels, than is allowed."""
 
     code = "image_too_large"
 
 
-class UnsupportedFormat(SegmentationError):  # noqa: N818
+class UnsupportedFormat(SegmentationError):
     """The file isn't a picture, or its format isn't one of those allowed."""
 
     code = "unsupported_format"
 
 
-class UnknownModel(SegmentationError):  # noqa: N818
+class UnknownModel(SegmentationError):
     """The catalog has no model of that name, or the model's file isn't installed."""
 
     code = "unknown_model"
 
 
-class UnsupportedOutput(SegmentationError):  # noqa: N818
+class UnsupportedOutput(SegmentationError):
     """The model can't give one of the outputs that were asked for."""
 
     code = "unsupported_output"
 
 
-class DeadlineExceeded(SegmentationError):  # noqa: N818
+class DeadlineExceeded(SegmentationError):
     """The work took longer than it may."""
 
     code = "deadline_exceeded"

@@ -18,7 +18,7 @@ from segmentation.matte import matte_plane
 from segmentation.model import Model, Tensor
 from segmentation.photo import ImageLimits, Photo, Size, decode
 from segmentation.placement import Placement, place
-from segmentation.png import encode_cutout, encode_mask
+from segmentation.png import encode_cutout, encode_flat, encode_matte
 from segmentation.preprocess import preprocess
 from segmentation.regions import class_planes, find_regions
 
@@ -71,10 +71,7 @@ def segment(
     masks = _masks(result, model.manifest, at, (decoded.width, decoded.height), wanted)
     files, coverage = {}, {}
     for name, mask in masks:
-        deadline.check()
-        files[name] = (
-            encode_cutout(decoded.picture, mask) if name == "cutout" else encode_mask(mask)
-        )
+        files[name] = _encoded(name, mask, decoded, deadline)
         if name in ("upper_body_mask", "lower_body_mask"):
             coverage[name] = int(np.count_nonzero(mask)) / mask.size
     deadline.check()
@@ -140,6 +137,14 @@ def _masks(
     if "alpha_mask" in wanted or "cutout" in wanted:
         matte = enlarge(regions.person, box, size)
         yield from ((name, matte) for name in ("alpha_mask", "cutout") if name in wanted)
+
+
+def _encoded(name: str, mask: Mask, decoded: Photo, deadline: Deadline) -> bytes:
+    if name == "cutout":
+        return encode_cutout(decoded.picture, mask, deadline)
+    if name == "alpha_mask":
+        return encode_matte(mask, deadline)
+    return encode_flat(mask, deadline)
 
 
 def _timings(marks: tuple[float, ...]) -> dict[str, float]:
