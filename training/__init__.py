@@ -1,0 +1,1 @@
+"""Trains and judges the default body model; nothing at run time imports it."""

@@ -1,0 +1,99 @@
+"""Photos with their class maps, and the split that keeps some of them for judging.
+
+A data folder holds `photos/NNNN.jpg`, `regions/NNNN.png` (0 other, 1 upper body, 2 lower body) and
+`labels/NNNN.png` (the 59 class ids of Clothing Co-Parsing), all of one size per number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+BACKGROUND, PERSON, UPPER, LOWER = range(4)
+CARRIED = 4  # bags and wallets: background to the network, but cut out together with their owner
+_CARRIED_LABELS = (2, 33, 56)
+
+# Nearly the same photo twice: the second stays on the first one's side of the split.
+_TWINS = {"0730": "0183", "0722": "0594", "0732": "0692", "0990": "0907"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo, upright RGB, H x W x 3, and its class of every pixel, H x W."""
+
+    number: str
+    image: Pixels
+    classes: Pixels
+
+    @property
+    def truth(self) -> Pixels:
+        """The classes that the network is to give: what is carried counts as background."""
+        return np.where(self.classes == CARRIED, BACKGROUND, self.classes).astype(np.uint8)
+
+
+def numbers(folder: Path) -> list[str]:
+    """Every photo's number, in order."""
+    return sorted(path.stem for path in (folder / "photos").glob("*.jpg"))
+
+
+def is_validation(number: str) -> bool:
+    """The split `sha256-tenth`: a tenth of all numbers, by hash, the same on every machine."""
+    digest = hashlib.sha256(_TWINS.get(number, number).encode()).digest()
+    return int.from_bytes(digest[:4]) % 10 == 0
+
+
+def read_photo(folder: Path, number: str) -> Photo:
+    """Read one photo and merge its labels and regions into the network's classes."""
+    image = np.asarray(Image.open(folder / "photos" / f"{number}.jpg").convert("RGB"))
+    labels = np.asarray(Image.open(folder / "labels" / f"{number}.png"))
+    regions = np.asarray(Image.open(folder / "regions" / f"{number}.png"))
+    classes = np.where(labels > 0, PERSON, BACKGROUND).astype(np.uint8)
+    classes[np.isin(labels, _CARRIED_LABELS)] = CARRIED
+    classes[regions == 1] = UPPER
+    classes[regions == 2] = LOWER
+    return Photo(number, image, classes)
+
+
+def is_labelled(photo: Photo) -> bool:
+    """Whether both regions of the photo's person are there at all: a few label maps are empty."""
+    return all(np.mean(photo.truth == region) > 0.005 for region in (UPPER, LOWER))
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Where the person is, in pixels of the photo."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    shoulder: float  # first row of the upper body
+    hip: float  # first row of the lower body
+
+    @property
+    def head(self) -> float:
+        """Height of the head, or what passes for it where its labels are odd."""
+        return max(self.shoulder - self.top, 30.0)
+
+
+def landmarks(photo: Photo) -> Landmarks:
+    """Measure a labelled photo."""
+    rows, columns = np.nonzero(photo.classes)
+    upper = np.flatnonzero((photo.classes == UPPER).sum(1) > 4)
+    lower = np.flatnonzero((photo.classes == LOWER).sum(1) > 4)
+    shoulder = float(upper[0])
+    return Landmarks(
+        left=float(columns.min()),
+        top=float(rows.min()),
+        right=float(columns.max()),
+        bottom=float(rows.max()),
+        shoulder=shoulder,
+        hip=max(float(lower[0]), shoulder + 20),
+    )

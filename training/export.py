@@ -1,0 +1,71 @@
+"""Writes trained weights as ONNX: `python -m training.export --weights FILE --out FILE`.
+
+Batch norm is folded into the convolutions. Height and width stay open; they must be multiples
+of 32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from training.network import BodyRegions
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy for inference, every batch norm merged into the convolution before it."""
+    network = copy.deepcopy(network).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Sequential) and isinstance(module[1], nn.BatchNorm2d):
+            module[0] = fuse_conv_bn_eval(module[0], module[1])
+            module[1] = nn.Identity()
+    return network
+
+
+def export(network: nn.Module, out: Path) -> None:
+    """Write `image` (1, 3, H, W) to `logits` (1, 4, H / 4, W / 4)."""
+    example = torch.zeros(1, 3, 384, 256)
+    axes = {2: "height", 3: "width"}
+    torch.onnx.export(
+        folded(network),
+        (example,),
+        str(out),
+        input_names=["image"],
+        output_names=["logits"],
+        dynamic_axes={"image": axes, "logits": {2: "rows", 3: "columns"}},
+        opset_version=17,
+        dynamo=False,
+    )
+
+
+def difference(network: nn.Module, file: Path) -> float:
+    """The largest difference between PyTorch's logits and ONNX Runtime's, on noise."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    noise = torch.rand(1, 3, 256, 416) * 2 - 1
+    with torch.no_grad():
+        expected = network.eval()(noise).numpy()
+    (actual,) = session.run(None, {"image": noise.numpy()})
+    return float(np.abs(expected - actual).max())
+
+
+def main() -> None:
+    """Export, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="what training.train wrote")
+    parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
+    options = parser.parse_args()
+    network = BodyRegions()
+    network.load_state_dict(torch.load(options.weights))
+    export(network, options.out)
+    print(f"{options.out}: logits differ by at most {difference(network, options.out):.2e}")
+
+
+if __name__ == "__main__":
+    main()
