@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.message import Count, JobId, Message, Timestamp
+from schemas.message import Count, JobId, Message
+from schemas.timestamp import Timestamp
 
 
 class Cancel(Message):

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Self
 from pydantic import Field, ValidationError, WithJsonSchema
 
 from schemas.errors import InvalidMessage, invalid
-from schemas.message import INT64_MAX, Part, Timestamp
+from schemas.message import INT64_MAX, Part
 from schemas.status import MAX_ERROR_TEXT, ErrorInfo, Source
+from schemas.timestamp import Timestamp
 
 Headers = Sequence[tuple[str, bytes | None]]
 """A record's headers in order; a name may come twice, and Kafka knows a null value."""

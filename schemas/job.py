@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from schemas.callback_url import CallbackUrl
 from schemas.image_reference import MAX_TEXT, PATTERN, ImageReference
-from schemas.message import Count, JobId, Message, Part, Positive, Timestamp
+from schemas.message import Count, JobId, Message, Part, Positive
+from schemas.timestamp import Timestamp
 
 __all__ = ["OUTPUTS", "Batch", "ImageReference", "Job", "OutputName"]
 

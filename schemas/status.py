@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from schemas.job import Batch
-from schemas.message import READING, Count, Message, Part, Positive, Timestamp, timestamp_text
+from schemas.message import READING, Count, Message, Part, Positive
+from schemas.timestamp import Timestamp, timestamp_text
 
 State = Literal["processing", "retrying", "completed", "failed", "cancelled"]
 STATES: Final[tuple[State, ...]] = get_args(State)

@@ -1,0 +1,79 @@
+"""A JSON object that can be written again: strict where Python's own reader is lenient."""
+
+import json
+import math
+from collections import Counter
+from typing import Any, Final, NoReturn
+
+from schemas.errors import InvalidMessage
+
+MAX_NESTING: Final = 64
+"""Levels of objects and lists in a message: writers of JSON stop at some depth, so readers must."""
+
+
+def json_object(noun: str, value: bytes) -> dict[str, Any]:
+    """Parse a JSON object; NaN, fields named twice, half characters and depth are refused.
+
+    Args:
+        noun: what it should be, for the error's text.
+        value: the bytes, whatever they are.
+
+    Raises:
+        InvalidMessage: and nothing else.
+    """
+    try:
+        parsed = json.loads(
+            value.decode(),
+            object_pairs_hook=_unique,
+            parse_float=_finite,
+            parse_constant=_not_a_number,
+        )
+        if b"\\u" in value:
+            # An escape may be half of a surrogate pair, which no later event could carry.
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeError as error:
+        raise InvalidMessage(f"{noun}: not UTF-8: {error}") from None
+    except RecursionError:
+        raise InvalidMessage(f"{noun}: nested deeper than {MAX_NESTING} levels") from None
+    except ValueError as error:
+        raise InvalidMessage(f"{noun}: not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise InvalidMessage(f"{noun}: not a JSON object but {type(parsed).__name__}")
+    if value.count(b"{") + value.count(b"[") > MAX_NESTING and _deeper(parsed, MAX_NESTING):
+        raise InvalidMessage(f"{noun}: nested deeper than {MAX_NESTING} levels")
+    return parsed
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that names a field twice: readers would disagree on which one counts."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the field {twice[:64]!r} appears twice in one object")
+    return fields
+
+
+def _finite(digits: str) -> float:
+    """Refuse a number too large for a double, which would be written back as no JSON at all."""
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"the number {digits[:64]} is out of range")
+    return number
+
+
+def _not_a_number(name: str) -> NoReturn:
+    """Refuse the constants that Python reads but JSON doesn't have."""
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Tell whether objects and lists nest deeper than so many levels, without recursion."""
+    level: list[object] = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(inner, dict | list) for inner in level)
