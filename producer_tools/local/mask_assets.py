@@ -1,0 +1,122 @@
+"""The mask-asset service as a part of the local stack, and its command.
+
+`python -m producer_tools.local.mask_assets PORT` with MASK_COMPONENT_SECRET and S3_ENDPOINT_URL in
+the environment; without S3_ENDPOINT_URL the latest masks are kept in memory.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from producer_tools.local import ports, s3
+from producer_tools.local.mask_asset_service import MaskAssetService
+from producer_tools.local.mask_store import LatestMasks, MaskStore, S3Masks
+from producer_tools.local.part import Part
+
+BUCKET = "mask-assets"
+SECRET = "maskline-internal"  # noqa: S105 - for a service on this machine's loopback
+
+_S3_THREADS = 4
+_REMEMBERED = 50_000
+_MASKS_IN_MEMORY = 200
+
+
+class MaskAssets(Part):
+    """The mask-asset service; its answers can be told to go wrong.
+
+    Args:
+        s3_endpoint_url: The S3 that keeps the masks, with the bucket `mask-assets` in it; None
+            keeps the latest ones in memory.
+        secret: What X-Internal-Auth must say.
+        port: None chooses a free one.
+        folder: Where its log is kept, also afterwards; None takes a temporary folder.
+    """
+
+    name = "Mask-asset service"
+
+    def __init__(
+        self,
+        *,
+        s3_endpoint_url: str | None,
+        secret: str = SECRET,
+        port: int | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__(port=port, folder=folder)
+        self.s3_endpoint_url = s3_endpoint_url
+        self.secret = secret
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{ports.HOST}:{self.port}"
+
+    def command(self, *, first: bool) -> tuple[str, ...]:
+        """Give the service's command."""
+        del first  # it keeps nothing in its folder
+        return (sys.executable, "-m", "producer_tools.local.mask_assets", str(self.port))
+
+    def environment(self) -> dict[str, str]:
+        """Give the service its secret and its S3."""
+        own = {"MASK_COMPONENT_SECRET": self.secret, "S3_ENDPOINT_URL": self.s3_endpoint_url or ""}
+        return {**os.environ, **own}
+
+    def client_environment(self) -> dict[str, str]:
+        """What the consumer has in its environment to call it."""
+        return {
+            "MASK_ASSET_URL": f"{self.url}/v1/mask/upload",
+            "MASK_COMPONENT_SECRET": self.secret,
+        }
+
+    def misbehave(self, **rule: Any) -> None:
+        """Put a rule of `Misbehaviour` in force, after those that are."""
+        httpx.post(f"{self.url}/behaviour", json=rule).raise_for_status()
+
+    def behave(self) -> None:
+        """Put every rule out of force."""
+        httpx.delete(f"{self.url}/behaviour").raise_for_status()
+
+    def uploads(self, *, since: int = 0) -> list[dict[str, Any]]:
+        """The log from number `since` on, as dictionaries of `Upload`."""
+        answer = httpx.get(f"{self.url}/uploads", params={"from": since}, timeout=60)
+        return [json.loads(line) for line in answer.raise_for_status().text.splitlines()]
+
+    def counters(self) -> dict[str, int]:
+        """How many uploads came, and what became of them."""
+        counters: dict[str, int] = httpx.get(self.url).raise_for_status().json()
+        return counters
+
+
+def _store(s3_endpoint_url: str) -> MaskStore:
+    if not s3_endpoint_url:
+        return LatestMasks(_MASKS_IN_MEMORY)
+    client = s3.client(s3_endpoint_url, connections=_S3_THREADS)
+    return S3Masks(client, BUCKET, threads=_S3_THREADS)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    service = MaskAssetService(
+        store=_store(os.environ.get("S3_ENDPOINT_URL", "")),
+        bucket=BUCKET,
+        secret=os.environ["MASK_COMPONENT_SECRET"],
+        remembered=_REMEMBERED,
+    )
+    uvicorn.run(
+        service.app(),
+        host=ports.HOST,
+        port=int(sys.argv[1]),
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""moto's S3 as a server of its own: connections kept alive, nothing logged but errors.
+
+Run as `python -m producer_tools.local.s3_server PORT ACCESS_KEY`. SIGUSR1 closes the port
+and every connection, SIGUSR2 opens the port again; the objects stay.
+"""
+
+import io
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from threading import Thread
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+from werkzeug.serving import ThreadedWSGIServer
+
+from producer_tools.local.ports import HOST
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+_UNKNOWN_KEY = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InvalidAccessKeyId</Code><Message>The '
+    b"AWS Access Key Id you provided does not exist in our records.</Message></Error>"
+)
+
+
+class Requests(MotoRequestHandler):
+    """Answers the requests of one connection, one after another.
+
+    werkzeug's own handler closes the connection after each answer, because an application may
+    leave a part of the body unread. This one reads the whole body first.
+    """
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        environ = self.make_environ()
+        chunked = environ.get("wsgi.input_terminated", False)
+        length = -1 if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+        answered: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_error: Any) -> Any:
+            answered.append((status, headers))
+
+        parts = self.server.app(environ, start_response)
+        self._answer(*answered[-1], b"".join(parts))
+
+    def _answer(self, status: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        head = self.command == "HEAD"  # its Content-Length is that of the object
+        for name, value in headers:
+            if head or name.lower() != "content-length":
+                self.send_header(name, value)
+        if not head:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing: a line a request would cost more than the request."""
+
+
+class Server(ThreadedWSGIServer):
+    """The open port with its connections."""
+
+    def __init__(self, port: int, app: Application) -> None:
+        super().__init__(HOST, port, app, Requests)
+        self._connections: set[socket.socket] = set()
+        Thread(target=self.serve_forever, daemon=True).start()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection's requests in a thread of its own."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def close(self) -> None:
+        """Close the port and every connection, requests under way included."""
+        self.shutdown()
+        self.server_close()
+        for connection in tuple(self._connections):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def application(access_key: str) -> Application:
+    """Give moto's S3, for callers that name the one access key or none at all."""
+    # The dispatcher that moto_server puts before it lists its services' folders at each request.
+    s3 = create_backend_app("s3")
+    known = f"Credential={access_key}/"
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
+        if "Credential=" in authorization and known not in authorization:
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [_UNKNOWN_KEY]
+        return s3(environ, start_response)
+
+    return answer
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    port, access_key = int(sys.argv[1]), sys.argv[2]
+    expected = {signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+    signal.pthread_sigmask(signal.SIG_BLOCK, expected)  # before the threads, which inherit it
+    app = application(access_key)
+    server: Server | None = Server(port, app)
+    while (received := signal.sigwait(expected)) != signal.SIGTERM:
+        if received == signal.SIGUSR1 and server is not None:
+            server.close()
+            server = None
+        elif received == signal.SIGUSR2 and server is None:
+            server = Server(port, app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The whole local stack: Kafka, S3 and the mask-asset service, started and ended together."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+
+from producer_tools.local.kafka import Kafka
+from producer_tools.local.mask_assets import BUCKET, MaskAssets
+from producer_tools.local.s3 import S3
+
+UPLOAD_BUCKET = "mask-uploads"
+
+
+class LocalStack:
+    """Kafka, S3 and the mask-asset service; `with` it, and all are ready inside and gone after.
+
+    They start side by side and end in reverse, also on Ctrl-C and when one of them fails to start.
+
+    Args:
+        masks_in_memory: Let the mask-asset service keep its latest masks in memory, not in S3.
+        folder: Where data and logs are kept, also afterwards; None takes temporary folders.
+        console: Where progress is shown; None is stderr.
+
+    Attributes:
+        kafka: The broker.
+        s3: The S3 server, with the buckets `mask-uploads` and `mask-assets`.
+        mask_assets: The mask-asset service.
+
+    Raises:
+        LocalStackError: on entering, when a part can't be had; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        *,
+        masks_in_memory: bool = False,
+        folder: Path | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self._console = Console(stderr=True) if console is None else console
+        self._masks_in_memory = masks_in_memory
+        self._folder = folder
+        self.kafka = Kafka(console=self._console, folder=folder and folder / "kafka")
+        self.s3 = S3(folder=folder and folder / "s3")
+        self.mask_assets = MaskAssets(
+            s3_endpoint_url=None, folder=folder and folder / "mask-assets"
+        )
+        self._started = ExitStack()
+
+    def environment(self) -> dict[str, str]:
+        """The consumer's settings for this stack, as environment variables."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            **self.s3.client_environment(),
+            "UPLOAD_BUCKET": UPLOAD_BUCKET,
+            **self.mask_assets.client_environment(),
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._started.close()
+            raise
+        return self
+
+    def _start(self) -> None:
+        # Each one's stop is known before it starts, so that Ctrl-C at any moment finds it.
+        self._started.callback(self.kafka.stop)
+        self.kafka.launch()
+        self._started.callback(self.s3.stop)
+        self.s3.launch()
+        if not self._masks_in_memory:
+            self.mask_assets.s3_endpoint_url = self.s3.endpoint_url
+        self._started.callback(self.mask_assets.stop)
+        self.mask_assets.launch()
+        self.s3.wait_ready()
+        for bucket in (UPLOAD_BUCKET, BUCKET):
+            self.s3.create_bucket(bucket)
+        self.mask_assets.wait_ready()
+        self.kafka.wait_ready()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._started.close()
