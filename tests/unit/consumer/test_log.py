@@ -1,0 +1,107 @@
+import json
+import logging
+import subprocess
+import sys
+import textwrap
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from consumer import log
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """Give the process its own logging back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_our_words_are_json_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object a line, with level and time; nothing on stdout, where data goes."""
+    log.configure("INFO", "json")
+    with structlog.contextvars.bound_contextvars(offset=17):
+        structlog.get_logger().info("job.settled", job_id="j-1")
+        structlog.get_logger().debug("fetch.started")
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    said = json.loads(line)
+    assert said.pop("timestamp").endswith("Z")
+    assert said == {"event": "job.settled", "level": "info", "job_id": "j-1", "offset": 17}
+
+
+def test_libraries_speak_through_the_same_door(capsys: pytest.CaptureFixture[str]) -> None:
+    """From WARNING on, with the library's name; a traceback stays in its line."""
+    log.configure("DEBUG", "json")
+    logging.getLogger("aiokafka.consumer").info("quiet")
+    logging.getLogger("aiokafka.consumer").warning("group %s", "lost")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("botocore").exception("failed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", stacklevel=1)
+    first, second, third = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["event"], first["logger"]) == ("group lost", "aiokafka.consumer")
+    assert "ValueError: broken" in second["exception"]
+    assert (third["logger"], "old" in third["event"]) == ("py.warnings", True)
+
+
+@pytest.mark.parametrize("renderer", ["json", "console"])
+def test_a_secret_never_appears(renderer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not as a value, in a message, in a traceback or in a library's words, however quoted."""
+    secrets = ['pass"word\\1', "hunter2"]
+    log.configure("INFO", renderer, secrets=secrets)  # type: ignore[arg-type]
+    ours = structlog.get_logger()
+    for secret in secrets:
+        ours.info("a.said", value=secret, nested={"x": [secret]})
+        ours.info(f"b {secret}")
+        logging.getLogger("httpx").warning("header %s", secret)
+        try:
+            raise ValueError(secret)
+        except ValueError:
+            ours.exception("c.failed")
+    err = capsys.readouterr().err
+    assert err.count("***") >= 10
+    for secret in (*secrets, json.dumps(secrets[0])[1:-1], repr(secrets[0])[1:-1]):
+        assert secret not in err
+
+
+def test_no_secrets_hide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty secret is none."""
+    log.configure("INFO", "console", secrets=["", ""])
+    structlog.get_logger().info("a.said", value="word")
+    assert "value=word" in capsys.readouterr().err
+
+
+def test_console_has_colours_only_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file or a pipe gets plain text."""
+    log.configure("INFO", "console")
+    structlog.get_logger().warning("line.held", reason="S3 is down")
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert "line.held" in err
+
+
+def test_stdout_stays_empty_in_a_process_of_its_own() -> None:
+    """Also for what is logged while the process ends."""
+    script = """
+        import structlog
+        from consumer import log
+        log.configure("INFO", "json")
+        structlog.get_logger().info("a.done")
+    """
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    assert json.loads(done.stderr)["event"] == "a.done"
