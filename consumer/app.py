@@ -58,9 +58,10 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
         )
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
-            async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(watch_loop(metrics), name="loop.watch")
+            watching = asyncio.create_task(watch_loop(metrics), name="loop.watch")
+            try:
                 await line.run(stop)
+            finally:
                 watching.cancel()
     catalog.close()
     log.info("consumer.stopped")

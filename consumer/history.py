@@ -1,7 +1,5 @@
 """What the status topic remembers where the group's committed offset has been forgotten."""
 
-import asyncio
-
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -9,8 +7,6 @@ from consumer.errors import LaneLost
 from consumer.settings import KafkaSettings
 from schemas.errors import InvalidMessage
 from schemas.status import TERMINAL_STATES, StatusEvent
-
-READ_SECONDS = 300.0
 
 
 async def last_settled(settings: KafkaSettings, jobs: TopicPartition) -> int | None:
@@ -22,10 +18,9 @@ async def last_settled(settings: KafkaSettings, jobs: TopicPartition) -> int | N
         **settings.connection(),
     )
     try:
-        async with asyncio.timeout(READ_SECONDS):
-            await consumer.start()
-            return await _scan(consumer, settings, jobs)
-    except (KafkaError, TimeoutError) as error:
+        await consumer.start()
+        return await _scan(consumer, settings, jobs)
+    except KafkaError as error:
         raise LaneLost(f"topic {settings.status_topic} can't be read: {error!r}") from error
     finally:
         await consumer.stop()

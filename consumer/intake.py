@@ -28,7 +28,8 @@ SESSION_TIMEOUT_MS = 6_000
 # A leaving owner is replaced at the next heartbeat of the standby.
 HEARTBEAT_INTERVAL_MS = 500
 REBALANCE_TIMEOUT_MS = 60_000
-OPEN_SECONDS = 60.0
+# Reading all of the status topic may take this long, where the committed offset is lost.
+OPEN_SECONDS = 240.0
 STOP_SECONDS = 5.0
 POLL_MS = 200
 IDLE_SECONDS = 1.0
@@ -97,6 +98,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if polling.done():
                 polling.result()
+        except KafkaError as error:
+            raise LaneLost(f"the group or the jobs topic can't be read: {error!r}") from error
         finally:
             polling.cancel()
             stopping.cancel()
@@ -142,8 +145,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 async with asyncio.timeout(OPEN_SECONDS):
                     lane, offset = await self._open_lane(self._consumer, partition, self._resources)
-            except (KafkaError, TimeoutError) as error:
-                raise LaneLost(f"the lane can't be opened: {error!r}") from error
+            except TimeoutError as error:
+                raise LaneLost(f"the lane can't be opened in {OPEN_SECONDS:g} s") from error
             if self.assigned != partition:
                 return
             self.lane = lane
@@ -169,8 +172,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         except OffsetOutOfRangeError as error:
             await lane.halt(f"the jobs topic no longer holds what comes next: {error}")
             return
-        except KafkaError as error:
-            raise LaneLost(f"the jobs topic can't be read: {error!r}") from error
         for records in batches.values():
             for record in records:
                 # A lane closed meanwhile leaves the record to the partition's next owner.
@@ -192,8 +193,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._consumer.getmany(timeout_ms=0)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             pass  # the lane knows
-        except KafkaError as error:
-            raise LaneLost(f"the group can't be kept: {error!r}") from error
         finally:
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 

@@ -74,7 +74,9 @@ class JobRun:
         self._services = services
         self._status = status
         self._begin = time.perf_counter()
-        self._timings = {"queued": max(0.0, time.time() * 1000 - record.timestamp_ms)}
+        self._timings: dict[str, float] = {}
+        if record.timestamp_ms > 0:
+            self._timings["queued"] = max(0.0, time.time() * 1000 - record.timestamp_ms)
         self._job: Job | None = None
         self._model: ModelInfo | None = None
 

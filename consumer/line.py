@@ -85,7 +85,7 @@ class Line:
             begin = time.perf_counter()
             await settlement.settle(run)
             self._tally.settled(run, seconds=time.perf_counter() - begin)
-            self.lost = None
+            self._from_offset = None
 
         lane = Lane(
             capacity=self._limits.max_in_flight,
@@ -108,15 +108,19 @@ class Line:
             LaneHalted: it doesn't.
             StartError: `from_offset` would settle records a second time.
         """
+        partitions = consumer.partitions_for_topic(partition.topic) or {0}
+        if len(partitions) > 1:
+            raise LaneHalted(
+                f"{partition.topic} has {len(partitions)} partitions now: there is no order in it"
+            )
         first: int = (await consumer.beginning_offsets([partition]))[partition]
         end: int = (await consumer.end_offsets([partition]))[partition]
         settled: int | None = await consumer.committed(partition)
         if settled is None:
             last = await last_settled(self._kafka, partition)
             settled = None if last is None else last + 1
-        told, self._from_offset = self._from_offset, None
-        if told is not None:
-            return _told(told, settled, end)
+        if self._from_offset is not None:
+            return _told(self._from_offset, settled, end)
         start = first if settled is None else settled
         if start < first:
             raise LaneHalted(
