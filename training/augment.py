@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from training import light
-from training.data import BACKGROUND, Landmarks, Photo, Pixels, landmarks
+from training.data import BACKGROUND, Floats, Landmarks, Photo, Pixels, landmarks
 from training.scenes import Backgrounds, furnish
 
 _OUTSIDE = 255  # class of canvas pixels that a warped photo does not reach
@@ -117,9 +117,7 @@ def shaken(rng: np.random.Generator, view: View) -> View:
     )
 
 
-def warp(
-    subject: Figure, view: View, height: int, width: int
-) -> tuple[Pixels, NDArray[np.float32], Pixels]:
+def warp(subject: Figure, view: View, height: int, width: int) -> tuple[Pixels, Floats, Pixels]:
     """A photo on the canvas: its pixels, its matte from 0 to 1, its classes.
 
     The classes are `_OUTSIDE` where the photo ends.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
+Floats = NDArray[np.floating[Any]]
 
 BACKGROUND, PERSON, UPPER, LOWER = range(4)
 CARRIED = 4  # bags and wallets: background to the network, but cut out together with their owner

@@ -23,9 +23,11 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy for inference, every batch norm merged into the convolution before it."""
     network = copy.deepcopy(network).eval()
     for module in network.modules():
-        if isinstance(module, nn.Sequential) and isinstance(module[1], nn.BatchNorm2d):
-            module[0] = fuse_conv_bn_eval(module[0], module[1])
-            module[1] = nn.Identity()
+        if isinstance(module, nn.Sequential) and len(module) == 3:  # convolution, norm, ReLU
+            convolution, norm = module[0], module[1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[0] = fuse_conv_bn_eval(convolution, norm)
+                module[1] = nn.Identity()
     return network
 
 

@@ -7,12 +7,12 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
-from training.data import Pixels
+from training.data import Floats, Pixels
 
 
 def varied(rng: np.random.Generator, image: Pixels) -> Pixels:
     """The image under another light, through another camera."""
-    colour = image.astype(np.float32)
+    colour: Floats = image.astype(np.float32)
     if rng.random() < 0.75:
         colour = _balance(rng, colour)
     if rng.random() < 0.14:
@@ -24,7 +24,7 @@ def varied(rng: np.random.Generator, image: Pixels) -> Pixels:
     return _camera(rng, seen)
 
 
-def _balance(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
+def _balance(rng: np.random.Generator, colour: Floats) -> Floats:
     """Brightness, contrast, saturation and white balance."""
     grey = colour.mean(-1, keepdims=True)
     colour = grey + (colour - grey) * rng.uniform(0.5, 1.5)
@@ -35,7 +35,7 @@ def _balance(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     return colour * rng.uniform(0.92, 1.08, 3).astype(np.float32) + rng.uniform(-35, 35)
 
 
-def _dark(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
+def _dark(rng: np.random.Generator, colour: Floats) -> Floats:
     """Underexposed: a power or a factor, and the noise that goes with it."""
     if rng.random() < 0.5:
         colour = 255 * (np.clip(colour, 0, 255) / 255) ** rng.uniform(1.4, 2.8)

@@ -116,7 +116,8 @@ class _Context(nn.Module):
         x = self.enter(x)
         x = x + self.near(x)
         x = x + self.far(x)
-        return x * torch.sigmoid(self.whole(x.mean((2, 3), keepdim=True)))
+        gated: Tensor = x * torch.sigmoid(self.whole(x.mean((2, 3), keepdim=True)))
+        return gated
 
 
 class _Rise(nn.Module):
@@ -130,7 +131,8 @@ class _Rise(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
         x = self.join(torch.cat([x, skip], 1))
-        return x + self.mix(x)
+        mixed: Tensor = x + self.mix(x)
+        return mixed
 
 
 class BodyRegions(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.data import BACKGROUND, Photo, Pixels
+from training.data import BACKGROUND, Floats, Photo, Pixels
 
 # scikit-image's bundled pictures that show no person.
 _PICTURES = (
@@ -32,7 +32,7 @@ def filled(image: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     return np.clip(_pull_push(image * known, known), 0, 255).astype(np.uint8)
 
 
-def _pull_push(colour: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pull_push(colour: Floats, weight: Floats) -> Floats:
     """Colours (already weighted) averaged to half the size until no hole is left, then back up."""
     height, width = weight.shape[:2]
     if min(height, width) == 1:
@@ -50,7 +50,8 @@ def _pull_push(colour: NDArray[np.float32], weight: NDArray[np.float32]) -> NDAr
         for c in range(3)
     ]
     around = np.stack(planes, -1)
-    return (colour + (1 - weight) * around).astype(np.float32)
+    mixed: Floats = (colour + (1 - weight) * around).astype(np.float32)
+    return mixed
 
 
 def mirrored(image: Pixels, mask: NDArray[np.bool_]) -> Pixels:
@@ -104,7 +105,7 @@ class Backgrounds:
         if kind < 0.30:
             return _plain(rng, height, width)
         pool = self.crops if kind > 0.8 else self.pictures
-        return covering(rng, pool[rng.integers(len(pool))], height, width)
+        return covering(rng, pool[int(rng.integers(len(pool)))], height, width)
 
 
 def gather(photos: Sequence[Photo], rng: np.random.Generator) -> Backgrounds:
@@ -149,9 +150,8 @@ def _plain(rng: np.random.Generator, height: int, width: int) -> Pixels:
     y, x = np.mgrid[0:height, 0:width]
     ramp = np.cos(angle) * x / width + np.sin(angle) * y / height
     ramp = ((ramp - ramp.min()) / (np.ptp(ramp) + 1e-6))[..., None]
-    wall = (
-        ends[0] * (1 - ramp) + ends[1] * ramp + rng.normal(0, rng.uniform(0, 6), (height, width, 1))
-    )
+    grain = rng.normal(0, rng.uniform(0, 6), (height, width, 1))
+    wall: Floats = ends[0] * (1 - ramp) + ends[1] * ramp + grain
     return np.clip(wall, 0, 255).astype(np.uint8)
 
 

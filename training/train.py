@@ -98,7 +98,7 @@ def validate(network: nn.Module, photos: list[data.Photo], area: int) -> Tally:
     network.eval()
     tally = Tally()
     for photo in photos:
-        height, width = area_size(*photo.truth.shape, area)
+        height, width = area_size(photo.truth.shape[0], photo.truth.shape[1], area)
         small = Image.fromarray(photo.image).resize((width, height), Image.Resampling.BILINEAR)
         with torch.no_grad():
             logits = network(to_input(torch.from_numpy(np.array(small)[None])))
