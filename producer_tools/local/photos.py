@@ -1,0 +1,64 @@
+"""Which photos the demo takes: the user's own, or public-domain ones inside installed packages."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from producer_tools.local.errors import NoPhotosError
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+
+# NASA's portrait of Eileen Collins and the US Navy's of Grace Hopper, both in the public domain.
+_IN_PACKAGES = (
+    ("skimage", "data/astronaut.png"),
+    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+)
+
+
+def find_photos(given: Sequence[Path] = ()) -> list[Path]:
+    """Give the photos that are meant: each file given, the photos of each folder given, sorted.
+
+    With nothing given they are the ones that come inside installed packages.
+
+    Raises:
+        NoPhotosError: something given doesn't exist, or a folder has no photos in it.
+    """
+    if not given:
+        return demo_photos()
+    return [photo for path in given for photo in _photos_at(path)]
+
+
+def _photos_at(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise NoPhotosError(f"{path}: there is no such file or folder.")
+    photos = sorted(file for file in path.iterdir() if _is_photo(file))
+    if not photos:
+        raise NoPhotosError(f"{path}: no photos in this folder (looked for jpg, jpeg, png, webp).")
+    return photos
+
+
+def _is_photo(file: Path) -> bool:
+    return file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def demo_photos() -> list[Path]:
+    """Give the public-domain photos inside installed packages, without importing these.
+
+    Raises:
+        NoPhotosError: none of the packages is installed.
+    """
+    photos = [file for package, name in _IN_PACKAGES if (file := _in_package(package, name))]
+    if not photos:
+        raise NoPhotosError(
+            "The demo's photos come inside scikit-image and matplotlib, and neither is installed. "
+            "Install them (pip install 'maskline[local]'), or name photos or a folder of your own."
+        )
+    return photos
+
+
+def _in_package(package: str, name: str) -> Path | None:
+    spec = find_spec(package)
+    places = (spec.submodule_search_locations if spec else None) or ()
+    return next((file for place in places if (file := Path(place) / name).is_file()), None)
