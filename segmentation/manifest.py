@@ -120,8 +120,12 @@ class Classes(_Table):
     split: tuple[str, ...] = ()
     """Classes that cover both, such as a dress: upper above the hip line, lower below it."""
 
-    head: tuple[str, ...] = ()
-    """Classes of the head: face, hair, hat. The hip line is measured from it (see `hips`)."""
+    face: tuple[str, ...] = ()
+    """Classes of the face, whose lower end is the chin; without hair, which may be long.
+
+    Only for `split`: where a person isn't whole in the photo, the hip line is measured from the
+    face (see `hips`).
+    """
 
     person: tuple[str, ...] = ()
     """Classes of a person, for `alpha_mask` and `cutout`. Default: all but the first."""
@@ -130,7 +134,7 @@ class Classes(_Table):
     def _known(self) -> Self:
         if len(set(self.names)) < len(self.names):
             raise ValueError("names: a class is named twice")
-        for field in ("upper", "lower", "split", "head", "person"):
+        for field in ("upper", "lower", "split", "face", "person"):
             if unknown := set(getattr(self, field)) - set(self.names):
                 raise ValueError(f"{field}: {', '.join(sorted(unknown))} isn't among names")
         regions = (*self.upper, *self.lower, *self.split)

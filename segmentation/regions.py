@@ -36,7 +36,9 @@ def class_planes(output: Tensor, manifest: Manifest) -> Tensor:
     return shares
 
 
-def find_regions(planes: Tensor, classes: Classes, box: tuple[float, ...]) -> Regions:
+def find_regions(
+    planes: Tensor, classes: Classes, box: tuple[float, float, float, float]
+) -> Regions:
     """Classes summed to regions; those that cover both halves are divided at the hip line.
 
     Args:
@@ -53,7 +55,7 @@ def find_regions(planes: Tensor, classes: Classes, box: tuple[float, ...]) -> Re
     person = total(classes.person or classes.names[1:])
     if classes.split:
         both = total(classes.split)
-        above = above_hips(person=person, head=total(classes.head), box=box)
+        above = above_hips(person=person, face=total(classes.face), garment=both, box=box)
         upper, lower = upper + both * above, lower + both * (1 - above)
     return Regions(quantise(upper), quantise(lower), quantise(person))
 
