@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from functools import partial
 from threading import Thread
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import Any, Final, Self, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from consumer.errors import JobFailed, StartError
 from consumer.settings import S3Settings
@@ -79,10 +81,13 @@ class Images:
         version = {"VersionId": reference.version_id} if reference.version_id else {}
         try:
             found = self._client.get_object(Bucket=reference.bucket, Key=reference.key, **version)
-            with found["Body"] as body:
-                self._check_size(found["ContentLength"], reference)
+            # Not `with body`: that would hand out urllib3's stream, with errors of its own.
+            with closing(found["Body"]) as body:
+                self._check_size(found.get("ContentLength", 0), reference)
                 photo: bytes = body.read(self._max_bytes + 1)
-        except (BotoCoreError, ClientError) as error:
+                # Only the empty read at the end makes botocore compare with the promised length.
+                body.read(1)
+        except (BotoCoreError, ClientError, HTTPError) as error:
             raise fault(error, reference) from error
         self._check_size(len(photo), reference)
         if sha256 is not None and hashlib.sha256(photo).hexdigest() != sha256.lower():

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     EndpointProviderError,
     ParamValidationError,
 )
+from urllib3.exceptions import HTTPError
 
 from consumer.errors import JobFailed, Unavailable
 from consumer.hold import asked_wait
@@ -67,17 +68,19 @@ _THE_PHOTOS: Final = (ParamValidationError, EndpointProviderError)
 """No request can be made for a bucket or key of that name."""
 
 
-def fault(error: BotoCoreError | ClientError, reference: ImageReference) -> Exception:
-    """Give the `JobFailed` or `Unavailable` that an error of botocore means."""
+def fault(
+    error: BotoCoreError | ClientError | HTTPError, reference: ImageReference
+) -> JobFailed | Unavailable:
+    """Give what an error of botocore means, or of urllib3 below it."""
     if isinstance(error, ClientError):
         return _answer(error, reference)
     if isinstance(error, _THE_PHOTOS):
         return JobFailed("image_not_found", f"{reference}: {error}", stage="fetch")
-    # All else that botocore says by itself: no connection, no credentials, half a body.
+    # All else that isn't S3's answer: no connection, no credentials, half a body.
     return Unavailable("storage_unavailable", f"S3: {type(error).__name__}: {error}", stage="fetch")
 
 
-def _answer(error: ClientError, reference: ImageReference) -> Exception:
+def _answer(error: ClientError, reference: ImageReference) -> JobFailed | Unavailable:
     code = str(error.response.get("Error", {}).get("Code", ""))
     text = str(error.response.get("Error", {}).get("Message", ""))
     meta = error.response.get("ResponseMetadata", {})

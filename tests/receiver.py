@@ -83,7 +83,7 @@ async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 class Receiver:
-    """Answers each request with the next of `answers`, and with success when there is none."""
+    """Answers each request with the next of `answers`; without one, as if it stored masks."""
 
     def __init__(self) -> None:
         self.answers: deque[bytes | Behaviour] = deque()
@@ -131,7 +131,7 @@ class Receiver:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
         headers = BytesParser().parsebytes(rest)
-        body = await reader.readexactly(int(headers["Content-Length"]))
+        body = await reader.readexactly(int(headers["Content-Length"] or 0))
         self.requests.append(Seen(line.decode().split()[1], headers, body))
         answer = self.answers.popleft() if self.answers else stored()
         if isinstance(answer, bytes):
