@@ -115,6 +115,7 @@ async def _open_services(
         inference=await stack.enter_async_context(inference),
         callback=await stack.enter_async_context(callback),
         holds=holds,
+        max_attempts=settings.line.max_attempts,
     )
 
 

@@ -1,12 +1,26 @@
-"""What the status topic remembers where the group's committed offset has been forgotten."""
+"""How far the group has come: by its committed offset, and where that is lost, by its events."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient
 
-from consumer.errors import LaneLost
 from consumer.settings import KafkaSettings
 from schemas.errors import InvalidMessage
 from schemas.status import TERMINAL_STATES, StatusEvent
+
+
+async def committed(settings: KafkaSettings, jobs: TopicPartition) -> tuple[int | None, str | None]:
+    """The group's committed offset and its metadata; None each where there is none.
+
+    Asked of the admin client, since the consumer's own `committed` drops the metadata.
+    """
+    admin = AIOKafkaAdminClient(**settings.connection())
+    try:
+        await admin.start()
+        found = await admin.list_consumer_group_offsets(settings.consumer_group, partitions=[jobs])
+    finally:
+        await admin.close()
+    offset, metadata = found[jobs]
+    return (None, None) if offset < 0 else (offset, metadata)
 
 
 async def last_settled(settings: KafkaSettings, jobs: TopicPartition) -> int | None:
@@ -20,8 +34,6 @@ async def last_settled(settings: KafkaSettings, jobs: TopicPartition) -> int | N
     try:
         await consumer.start()
         return await _scan(consumer, settings, jobs)
-    except KafkaError as error:
-        raise LaneLost(f"topic {settings.status_topic} can't be read: {error!r}") from error
     finally:
         await consumer.stop()
 

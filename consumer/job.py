@@ -12,6 +12,7 @@ from consumer.errors import JobFailed, LaneLost, Unavailable
 from consumer.hold import Holds
 from consumer.images import Images
 from consumer.inference import Inference
+from consumer.ledger import Ledger
 from consumer.outcome import Failure, Outcome, Record
 from consumer.status import StatusPublisher, status_event
 from consumer.turns import Turn
@@ -36,6 +37,7 @@ class Services:
     inference: Inference
     callback: Callback
     holds: Holds
+    max_attempts: int
 
 
 async def work(
@@ -45,6 +47,7 @@ async def work(
     *,
     services: Services,
     status: StatusPublisher,
+    ledger: Ledger,
 ) -> Outcome:
     """Do the record's job; whatever is wrong with it comes back as a value.
 
@@ -53,7 +56,7 @@ async def work(
     Raises:
         LaneLost: an event could not be published: the job will start again in a new lane.
     """
-    run = JobRun(record, services=services, status=status)
+    run = JobRun(record, services=services, status=status, ledger=ledger)
     with structlog.contextvars.bound_contextvars(partition=record.partition, offset=record.offset):
         try:
             return await run.straight(fetch, segmentation)
@@ -69,16 +72,21 @@ async def work(
 class JobRun:
     """One run of one record's job: how far it has come, and how long each stage took."""
 
-    def __init__(self, record: Record, *, services: Services, status: StatusPublisher) -> None:
+    def __init__(
+        self, record: Record, *, services: Services, status: StatusPublisher, ledger: Ledger
+    ) -> None:
         self._record = record
         self._services = services
         self._status = status
+        self._ledger = ledger
+        self._attempt = ledger.attempt(record.offset)
         self._begin = time.perf_counter()
         self._timings: dict[str, float] = {}
         if record.timestamp_ms > 0:
             self._timings["queued"] = max(0.0, time.time() * 1000 - record.timestamp_ms)
         self._job: Job | None = None
         self._model: ModelInfo | None = None
+        self._retried = False
 
     async def straight(self, fetch: Turn, segmentation: Turn) -> Outcome:
         """Read, fetch, segment, upload; raise whatever is wrong with the job."""
@@ -87,9 +95,8 @@ class JobRun:
         model = self._services.catalog.model(job.model)
         self._model = ModelInfo(name=model.manifest.name, sha256=model.manifest.sha256)
         self._services.callback.check(job.callback_url)
-        # Acknowledged before the start: the events are the ledger of attempts.
-        event = status_event(self._record, "processing", job=job, model=self._model)
-        await self._status.publish(event, self._record)
+        self._check_deaths()
+        await self._publish_start()
         photo = await self._fetch(job, fetch)
         masks = await self._segment(photo, job, model, segmentation)
         del photo  # up to MAX_IMAGE_BYTES, of no use while the callback is under way
@@ -100,6 +107,7 @@ class JobRun:
         return Outcome(
             self._record,
             "failed",
+            self._attempt,
             job=self._job,
             model=self._model,
             failure=Failure(
@@ -114,10 +122,13 @@ class JobRun:
         turn.pass_on()
         log.debug("fetch.started")
         with self._timed("fetch"):
-            return await self._services.holds.until_available(
+            photo = await self._services.holds.until_available(
                 lambda: self._services.images.fetch(job.image_reference, sha256=job.image_sha256),
                 on_retry=self._retrying,
             )
+        if self._retried:
+            await self._publish_start()
+        return photo
 
     async def _segment(self, photo: bytes, job: Job, model: Model, turn: Turn) -> Segmentation:
         await turn.come()
@@ -154,17 +165,42 @@ class JobRun:
         return Outcome(
             self._record,
             "completed",
+            self._attempt,
             job=self._job,
             model=self._model,
             result=result,
             timings=self._timings_ms(),
         )
 
+    def _check_deaths(self) -> None:
+        deaths = self._ledger.deaths(self._record.offset)
+        # Its first death was in company: only a second one, alone, convicts.
+        if deaths >= max(2, self._services.max_attempts):
+            raise JobFailed(
+                "crash_loop",
+                f"the process died {deaths} times while it was at this job (MAX_ATTEMPTS)",
+                stage="segment",
+            )
+
+    async def _publish_start(self) -> None:
+        """Say that the work begins or goes on; from here on, a death is laid to this job."""
+        event = status_event(
+            self._record, "processing", job=self._job, model=self._model, attempt=self._attempt
+        )
+        at = await self._status.publish(event, self._record)
+        self._ledger.started(self._record.offset, self._attempt, at=at)
+
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
+        self._retried = True
         log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
         error = ErrorInfo(code=reason.code, message=str(reason), stage=reason.stage, retryable=True)
         event = status_event(
-            self._record, "retrying", job=self._job, model=self._model, error=error
+            self._record,
+            "retrying",
+            job=self._job,
+            model=self._model,
+            error=error,
+            attempt=self._attempt,
         )
         await self._status.publish(event, self._record)
 

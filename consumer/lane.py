@@ -27,17 +27,27 @@ class Lane:
     """One partition's jobs in flight, from taking to settling."""
 
     def __init__(
-        self, *, capacity: int, dead_letter_limit: int, work: Work, settle: Settle
+        self,
+        *,
+        capacity: int,
+        dead_letter_limit: int,
+        work: Work,
+        settle: Settle,
+        alone_through: int = -1,
     ) -> None:
         """Hold `capacity` jobs; halt after `dead_letter_limit` failures in a row (0: never).
 
         `work` turns a record into its outcome, given its turns to fetch and to segment;
-        `settle` makes a run of outcomes durable and raises `LaneLost` where it can't.
+        `settle` makes a run of outcomes durable and raises `LaneLost` where it can't. Records up
+        to offset `alone_through` run one at a time, so that a death convicts only its cause.
         """
         self._capacity = capacity
         self._dead_letter_limit = dead_letter_limit
         self._work = work
         self._settle = settle
+        self._alone_through = alone_through
+        self._last_taken = -1
+        self._suspect: asyncio.Task[Outcome] | None = None
         self._tasks: deque[asyncio.Task[Outcome]] = deque()
         self._fetches = Turns()
         self._segmentations = Turns()
@@ -54,7 +64,7 @@ class Lane:
     @property
     def room(self) -> int:
         """How many more records may be taken now."""
-        return self._capacity - len(self._tasks)
+        return (1 if self._alone else self._capacity) - len(self._tasks)
 
     def open(self) -> None:
         """Begin to settle."""
@@ -63,7 +73,11 @@ class Lane:
     def take(self, record: Record) -> None:
         """Start the record's job behind all those taken before it."""
         work = self._work(record, self._fetches.draw(), self._segmentations.draw())
-        self._tasks.append(asyncio.create_task(work, name=f"job {record.offset}"))
+        task = asyncio.create_task(work, name=f"job {record.offset}")
+        if record.offset <= self._alone_through:
+            self._suspect = task
+        self._tasks.append(task)
+        self._last_taken = record.offset
         self._taken.set()
 
     def check(self) -> None:
@@ -92,6 +106,12 @@ class Lane:
         await self._stop_settling()
         await self._abandon()
         self._settled.set()
+
+    @property
+    def _alone(self) -> bool:
+        """Whether a suspect is under way, or may be the next record."""
+        under_way = bool(self._tasks) and self._tasks[0] is self._suspect
+        return under_way or self._last_taken < self._alone_through
 
     async def _settle_runs(self) -> None:
         try:

@@ -11,10 +11,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.errors import LaneHalted, LaneLost, StartError
-from consumer.history import last_settled
+from consumer.history import committed, last_settled
 from consumer.intake import Intake
 from consumer.job import Services, work
 from consumer.lane import Lane
+from consumer.ledger import Ledger
 from consumer.outcome import Outcome
 from consumer.settings import KafkaSettings, LineSettings
 from consumer.settlement import Settlement
@@ -42,6 +43,7 @@ class Line:
         self._kafka = kafka
         self._limits = limits
         self._tally = tally
+        self._ledger = Ledger()
         self.services = services
         self._from_offset = from_offset
         self.intake: Intake | None = None
@@ -82,30 +84,36 @@ class Line:
         status = await resources.enter_async_context(StatusPublisher(self._kafka))
 
         async def settle(run: Sequence[Outcome]) -> None:
-            begin = time.perf_counter()
-            await settlement.settle(run)
+            begin, last = time.perf_counter(), run[-1].record.offset
+            await settlement.settle(run, bookmark=self._ledger.bookmark(after=last))
+            self._ledger.forget(through=last)
             self._tally.settled(run, seconds=time.perf_counter() - begin)
             self._from_offset = None
 
-        lane = Lane(
+        work_one = partial(work, services=self.services, status=status, ledger=self._ledger)
+        new_lane = partial(
+            Lane,
             capacity=self._limits.max_in_flight,
             dead_letter_limit=self._limits.dead_letter_limit,
-            work=partial(work, services=self.services, status=status),
+            work=work_one,
             settle=settle,
         )
         try:
-            offset = await self._start(consumer, partition)
+            start, bookmark = await self._start(consumer, partition)
         except LaneHalted as reason:
+            lane = new_lane()
             await lane.halt(str(reason))
             return lane, 0
-        self.lost = None
-        return lane, offset
+        await self._ledger.read(self._kafka, partition, bookmark=bookmark, start=start)
+        return new_lane(alone_through=self._ledger.last_suspect()), start
 
-    async def _start(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
-        """Where the lane starts: after the last settled record, if what follows is still there.
+    async def _start(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition
+    ) -> tuple[int, str | None]:
+        """Where the lane starts, and the bookmark of the ledger.
 
         Raises:
-            LaneHalted: it doesn't.
+            LaneHalted: the topic no longer has what follows the last settled record.
             StartError: `from_offset` would settle records a second time.
         """
         partitions = consumer.partitions_for_topic(partition.topic) or {0}
@@ -115,12 +123,12 @@ class Line:
             )
         first: int = (await consumer.beginning_offsets([partition]))[partition]
         end: int = (await consumer.end_offsets([partition]))[partition]
-        settled: int | None = await consumer.committed(partition)
+        settled, bookmark = await committed(self._kafka, partition)
         if settled is None:
             last = await last_settled(self._kafka, partition)
             settled = None if last is None else last + 1
         if self._from_offset is not None:
-            return _told(self._from_offset, settled, end)
+            return _told(self._from_offset, settled, end), bookmark
         start = first if settled is None else settled
         if start < first:
             raise LaneHalted(
@@ -133,7 +141,7 @@ class Line:
                 f" {start}, but the topic ends at {end}: was it made anew? Use another"
                 " CONSUMER_GROUP, or delete the group's offsets"
             )
-        return start
+        return start, bookmark
 
 
 def _told(start: int, settled: int | None, end: int) -> int:

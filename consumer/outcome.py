@@ -54,6 +54,7 @@ class Outcome:
 
     record: Record
     state: Literal["completed", "failed", "cancelled"]
+    attempt: int
     job: Job | None = None
     model: ModelInfo | None = None
     result: Result | None = None

@@ -114,6 +114,7 @@ class LineSettings(_Group):
     job_deadline_seconds: float = Field(60, gt=0)
     shutdown_grace_seconds: float = Field(25, ge=0)
     dead_letter_limit: int = Field(100, ge=0)
+    max_attempts: int = Field(3, ge=1)
 
 
 class ModelSettings(_Group):

@@ -57,8 +57,10 @@ class Settlement:
     async def __aexit__(self, *_: object) -> None:
         await stop_producer(self._producer)
 
-    async def settle(self, run: Sequence[Outcome]) -> None:
+    async def settle(self, run: Sequence[Outcome], *, bookmark: str) -> None:
         """Commit the run's terminal events, its dead letters and the offset after it.
+
+        `bookmark` goes with the offset: where in the status topic the ledger goes on.
 
         Raises:
             LaneLost: fenced, or the broker didn't answer; whether it is committed, the next
@@ -67,7 +69,7 @@ class Settlement:
         """
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
-                await self._transact(run)
+                await self._transact(run, bookmark)
         except MessageSizeTooLargeError as error:
             await self._abort()
             raise LaneHalted(
@@ -79,9 +81,9 @@ class Settlement:
         except (KafkaError, TimeoutError, AssertionError) as error:
             raise LaneLost(f"a run could not be settled: {error!r}") from error
 
-    async def _transact(self, run: Sequence[Outcome]) -> None:
+    async def _transact(self, run: Sequence[Outcome], bookmark: str) -> None:
         group = self._settings.consumer_group
-        offsets = {self._partition: OffsetAndMetadata(run[-1].record.offset + 1, "")}
+        offsets = {self._partition: OffsetAndMetadata(run[-1].record.offset + 1, bookmark)}
         await self._producer.begin_transaction()
         deliveries = [
             await self._producer.send(

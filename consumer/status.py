@@ -27,6 +27,7 @@ def status_event(
     job: Job | None,
     model: ModelInfo | None = None,
     error: ErrorInfo | None = None,
+    attempt: int = 1,
     **terminal: Any,
 ) -> StatusEvent:
     """Tell of `record` that it is in `state` now; `terminal`: result and timings_ms, if any."""
@@ -38,7 +39,7 @@ def status_event(
         batch=job.batch if job else None,
         state=state,
         occurred_at=datetime.now(UTC),
-        attempt=1,
+        attempt=attempt,
         source=record.source,
         worker=WORKER,
         model=model,
@@ -56,6 +57,7 @@ def terminal_event(outcome: Outcome) -> StatusEvent:
         job=outcome.job,
         model=outcome.model,
         error=outcome.failure.error if outcome.failure else None,
+        attempt=outcome.attempt,
         result=outcome.result,
         timings_ms=outcome.timings,
     )
@@ -93,16 +95,22 @@ class StatusPublisher:
     async def __aexit__(self, *_: object) -> None:
         await stop_producer(self._producer)
 
-    async def publish(self, event: StatusEvent, record: Record) -> None:
-        """Return when the broker has the event; raise `LaneLost` when it can't be had."""
+    async def publish(self, event: StatusEvent, record: Record) -> int:
+        """Give the event's offset once the broker has it.
+
+        Raises:
+            LaneLost: the broker refuses it, or can't be reached.
+        """
         arguments = message(event, record, group=self._settings.consumer_group)
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await self._producer.send_and_wait(
+                published = await self._producer.send_and_wait(
                     self._settings.status_topic, partition=0, **arguments
                 )
         except (KafkaError, TimeoutError) as error:
             raise LaneLost(f"a status event can't be published: {error!r}") from error
+        offset: int = published.offset
+        return offset
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

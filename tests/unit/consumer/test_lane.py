@@ -24,14 +24,18 @@ def record(offset: int) -> Record:
 class Bench:
     """A lane whose jobs finish when the test says so."""
 
-    def __init__(self, *, capacity: int = 8, limit: int = 0) -> None:
+    def __init__(self, *, capacity: int = 8, limit: int = 0, alone_through: int = -1) -> None:
         self.finish: dict[int, asyncio.Event] = {}
         self.began: list[int] = []
         self.runs: list[list[int]] = []
         self.fail: set[int] = set()
         self.settling_raises: Exception | None = None
         self.lane = Lane(
-            capacity=capacity, dead_letter_limit=limit, work=self._work, settle=self._settle
+            capacity=capacity,
+            dead_letter_limit=limit,
+            work=self._work,
+            settle=self._settle,
+            alone_through=alone_through,
         )
         self.lane.open()
 
@@ -50,8 +54,8 @@ class Bench:
         fetch.pass_on()
         await self.finish[record.offset].wait()
         if record.offset in self.fail:
-            return Outcome(record, "failed", failure=FAILURE)
-        return Outcome(record, "completed")
+            return Outcome(record, "failed", 1, failure=FAILURE)
+        return Outcome(record, "completed", 1)
 
     async def _settle(self, run: Sequence[Outcome]) -> None:
         await asyncio.sleep(0)
@@ -164,4 +168,18 @@ async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:
     await quiet()
     assert bench.lane.halted == "the topic is too small"
     bench.lane.check()
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_suspects_run_one_at_a_time_and_then_all_have_room() -> None:
+    bench = Bench(capacity=4, alone_through=7)
+    assert bench.lane.room == 1
+    for suspect in (5, 7):
+        bench.take(suspect)
+        assert bench.lane.room == 0
+        bench.finish[suspect].set()
+        await bench.lane.settled()
+    assert bench.lane.room == 4
+    bench.take(8)
+    assert bench.lane.room == 3
     await bench.lane.close(drain_seconds=0)

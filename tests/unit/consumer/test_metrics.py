@@ -26,6 +26,7 @@ def outcome(offset: int, error: ErrorInfo | None = None) -> Outcome:
     return Outcome(
         record,
         "failed" if error else "completed",
+        attempt=1,
         failure=Failure(error, "builtins.Exception") if error else None,
         timings=TimingsMs(fetch=100.0),
     )
