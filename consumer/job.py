@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from consumer.callback import Callback
+from consumer.cancellation import Cancellations, JobCancelled
 from consumer.errors import JobFailed, LaneLost, Unavailable
 from consumer.hold import Holds
 from consumer.images import Images
@@ -48,6 +49,7 @@ async def work(
     services: Services,
     status: StatusPublisher,
     ledger: Ledger,
+    cancellations: Cancellations,
 ) -> Outcome:
     """Do the record's job; whatever is wrong with it comes back as a value.
 
@@ -59,7 +61,11 @@ async def work(
     run = JobRun(record, services=services, status=status, ledger=ledger)
     with structlog.contextvars.bound_contextvars(partition=record.partition, offset=record.offset):
         try:
-            return await run.straight(fetch, segmentation)
+            job = run.read()
+            with cancellations.heeded(job.job_id, record.offset):
+                return await run.straight(job, fetch, segmentation)
+        except JobCancelled:
+            return run.cancelled()
         except LaneLost:
             raise
         except Exception as error:
@@ -88,10 +94,14 @@ class JobRun:
         self._model: ModelInfo | None = None
         self._retried = False
 
-    async def straight(self, fetch: Turn, segmentation: Turn) -> Outcome:
-        """Read, fetch, segment, upload; raise whatever is wrong with the job."""
+    def read(self) -> Job:
+        """Read the job from its record; raise `InvalidMessage` where it isn't one."""
         job = self._job = Job.read(self._record.value)
         structlog.contextvars.bind_contextvars(job_id=job.job_id)
+        return job
+
+    async def straight(self, job: Job, fetch: Turn, segmentation: Turn) -> Outcome:
+        """Fetch, segment, upload; raise whatever is wrong with the job."""
         model = self._services.catalog.model(job.model)
         self._model = ModelInfo(name=model.manifest.name, sha256=model.manifest.sha256)
         self._services.callback.check(job.callback_url)
@@ -101,6 +111,17 @@ class JobRun:
         masks = await self._segment(photo, job, model, segmentation)
         del photo  # up to MAX_IMAGE_BYTES, of no use while the callback is under way
         return self._completed(masks, await self._upload(masks, job))
+
+    def cancelled(self) -> Outcome:
+        """The outcome of a job that a user cancelled."""
+        return Outcome(
+            self._record,
+            "cancelled",
+            self._attempt,
+            job=self._job,
+            model=self._model,
+            timings=self._timings_ms(),
+        )
 
     def failed(self, error: Exception) -> Outcome:
         """The outcome of a job that `error` ended."""

@@ -83,6 +83,7 @@ class Ledger:
         `bookmark`: metadata of the committed offset; None where nothing is committed yet, which
         takes all that the status topic has.
         """
+        self.forget(through=start - 1)
         status = TopicPartition(settings.status_topic, 0)
         # Starts are published outside transactions, which a dead owner's may hold back.
         consumer = AIOKafkaConsumer(

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumer.cancellation import Cancellations
 from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.history import committed, last_settled
 from consumer.intake import Intake
@@ -82,15 +83,23 @@ class Line:
         """Fence the former owner first: before that, what it committed isn't final."""
         settlement = await resources.enter_async_context(Settlement(self._kafka, partition))
         status = await resources.enter_async_context(StatusPublisher(self._kafka))
+        cancellations = await resources.enter_async_context(Cancellations(self._kafka))
 
         async def settle(run: Sequence[Outcome]) -> None:
             begin, last = time.perf_counter(), run[-1].record.offset
             await settlement.settle(run, bookmark=self._ledger.bookmark(after=last))
             self._ledger.forget(through=last)
+            cancellations.forget(through=last)
             self._tally.settled(run, seconds=time.perf_counter() - begin)
             self._from_offset = None
 
-        work_one = partial(work, services=self.services, status=status, ledger=self._ledger)
+        work_one = partial(
+            work,
+            services=self.services,
+            status=status,
+            ledger=self._ledger,
+            cancellations=cancellations,
+        )
         new_lane = partial(
             Lane,
             capacity=self._limits.max_in_flight,
