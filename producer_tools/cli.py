@@ -1,21 +1,17 @@
 """`maskline`: every verb. Data goes to stdout, words to stderr; exit codes are the contract's."""
 
 import asyncio
-import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from consumer import topics
 from consumer.__main__ import run
 from consumer.errors import StartError
 from consumer.settings import KafkaSettings, load
-from consumer.topics import Difference
+from producer_tools.output import Format, FormatOption, say, write
 from schemas.export import export
 
 app = typer.Typer(
@@ -32,15 +28,31 @@ app.add_typer(schemas_app, name="schemas")
 app.command("consume")(run)
 
 
-class Format(StrEnum):
-    """How data is written to stdout."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-
-
-FormatOption = Annotated[Format, typer.Option("--format", help="How to write the data.")]
+@app.command("demo")
+def show_demo(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PHOTO…]",
+            help="Photos or folders of photos; none: public-domain photos from installed packages.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="The folder for masks, contact sheet and log.")
+    ] = Path("maskline-demo"),
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that the photos may take together.")
+    ] = 600,
+    output: FormatOption = Format.table,
+) -> None:
+    """Run photos through a real Kafka, S3, consumer and callback on this machine."""
+    try:  # here and not above: only the demo needs what comes with the extra `local`
+        from producer_tools.local.demo import demo
+    except ModuleNotFoundError as error:
+        say(f"maskline demo: {error}. Install what it needs: pip install 'maskline[local]'")
+        raise typer.Exit(3) from None
+    raise typer.Exit(demo(photos or [], out=out, timeout=timeout, output=output))
 
 
 @topics_app.command("create")
@@ -48,11 +60,11 @@ def create_topics() -> None:
     """Make the topics that are missing."""
     made, differences = asyncio.run(topics.create(load(KafkaSettings)))
     for name in made:
-        _say(f"made topic {name}")
+        say(f"made topic {name}")
     for found in differences:
-        _say(f"topic {found.topic} {found.says}")
+        say(f"topic {found.topic} {found.says}")
     if not made and not differences:
-        _say("all topics are there, as they should be")
+        say("all topics are there, as they should be")
     if any(found.fatal for found in differences):
         raise typer.Exit(3)
 
@@ -61,11 +73,14 @@ def create_topics() -> None:
 def check_topics(output: FormatOption = Format.table) -> None:
     """Say how the topics differ from what they should be."""
     differences = asyncio.run(topics.check(load(KafkaSettings)))
-    _write(differences, output)
+    rows = [
+        {"topic": found.topic, "differs": found.says, "fatal": found.fatal} for found in differences
+    ]
+    write(("topic", "differs", "fatal"), rows, output)
     if not differences:
-        _say("all topics are there, as they should be")
+        say("all topics are there, as they should be")
     if any(found.fatal for found in differences):
-        _say(topics.MEND)
+        say(topics.MEND)
         raise typer.Exit(3)
 
 
@@ -73,7 +88,7 @@ def check_topics(output: FormatOption = Format.table) -> None:
 def export_schemas(directory: Path) -> None:
     """Write JSON Schema and AsyncAPI of every message into DIRECTORY."""
     export(directory)
-    _say(f"schemas written to {directory}")
+    say(f"schemas written to {directory}")
 
 
 def main() -> None:
@@ -81,28 +96,8 @@ def main() -> None:
     try:
         app()
     except StartError as error:
-        _say(f"maskline: {error}")
+        say(f"maskline: {error}")
         sys.exit(error.exit_code)
-
-
-def _say(words: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
-
-
-def _write(differences: list[Difference], output: Format) -> None:
-    rows = [
-        {"topic": found.topic, "differs": found.says, "fatal": found.fatal} for found in differences
-    ]
-    if output is Format.json:
-        print(json.dumps(rows, indent=2))
-    elif output is Format.jsonl:
-        for row in rows:
-            print(json.dumps(row))
-    elif rows:
-        table = Table("topic", "differs", "fatal")
-        for found in differences:
-            table.add_row(found.topic, found.says, "yes" if found.fatal else "no")
-        Console().print(table)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""What a command gives out: data to stdout in the format that was asked for, words to stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+# A table that doesn't go to a terminal isn't bound to a terminal's 80 columns.
+_FILE_WIDTH = 200
+
+Row = Mapping[str, object]
+
+
+class Format(StrEnum):
+    """How data is written to stdout."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How to write the data.")]
+
+
+def words() -> Console:
+    """Where words and progress go: stderr, without colours where NO_COLOR is set."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Tell a person something."""
+    words().print(text, markup=False)
+
+
+def write(columns: Sequence[str], rows: Sequence[Row], output: Format) -> None:
+    """Write rows to stdout; a table leaves out nothing but the names of the fields."""
+    if output is Format.json:
+        print(json.dumps(rows, indent=2))
+    elif output is Format.jsonl:
+        for row in rows:
+            print(json.dumps(row))
+    elif rows:
+        table = Table()
+        for column in columns:
+            numbers = any(_is_number(row[column]) for row in rows)
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(row[column]) for column in columns))
+        Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, markup=False).print(table)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "" if value is None else str(value)
