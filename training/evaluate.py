@@ -58,8 +58,7 @@ def pairs(photos: list[Photo], kind: str) -> Iterator[Pair]:
             yield two_people(photo, photos[(number + 1) % len(photos)])
         return
     for photo in photos:
-        if pair := KINDS[kind](photo):
-            yield pair
+        yield KINDS[kind](photo)
 
 
 def judge(model: Model, cases: Iterator[Pair]) -> Judged:
@@ -108,7 +107,7 @@ def main() -> None:
     whole = [photo for photo in photos if data.is_labelled(photo)]
     print(f"{options.model}: {len(photos)} photos, of other kinds {len(whole)}")
     shown: dict[str, list[Shown]] = {}
-    for kind in (*KINDS, "two_people"):
+    for kind in options.kind or (*KINDS, "two_people"):
         judged = judge(model, pairs(photos if kind == "plain" else whole, kind))
         shown[kind] = judged.shown
         print(report(kind, judged), flush=True)
@@ -136,6 +135,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="photos/, regions/, labels/")
     parser.add_argument("--all", action="store_true", help="every photo, not the held-out tenth")
     parser.add_argument("--sheet", type=Path, help="draw two of each kind and the portraits here")
+    parser.add_argument("--kind", action="append", help="only this kind (again for another)")
     parser.add_argument("--model", default=DEFAULT, help="name of a packaged model")
     parser.add_argument("--weights", type=Path, help="another ONNX file for that manifest")
     parser.add_argument("--size", help="HEIGHTxWIDTH in place of the manifest's (with --weights)")

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from training.data import BACKGROUND, Landmarks, Photo, Pixels, landmarks
-from training.scenes import emptied, sides
+from training.scenes import emptied, grown, mirrored
 
 Pair = tuple[Pixels, Pixels]
 """An image, H x W x 3, and its classes, H x W."""
@@ -48,17 +48,17 @@ def knees_up(photo: Photo) -> Pair:
 
 
 def small_in_landscape(photo: Photo) -> Pair:
-    """The person, 45 % of the frame's height, before their own background in landscape format."""
+    """The person, 45 % of a 3:2 frame's height, before their own background out of focus."""
     height, width = photo.truth.shape
     middle = (height - width * 2 // 3) // 2
     behind = Image.fromarray(emptied(photo)).crop((0, middle, width, middle + width * 2 // 3))
     frame = behind.resize((height * 3 // 2, height), Image.Resampling.BICUBIC)
+    frame = frame.filter(ImageFilter.GaussianBlur(12))
     size = (int(width * 0.45), int(height * 0.45))
     place = (frame.width * 2 // 3 - size[0] // 2, height - size[1] - height // 12)
     matte = Image.fromarray((photo.classes != BACKGROUND).astype(np.uint8) * 255)
-    matte = matte.resize(size, Image.Resampling.BOX)
     person = Image.fromarray(photo.image).resize(size, Image.Resampling.LANCZOS)
-    frame.paste(person, place, matte)
+    frame.paste(person, place, matte.resize(size, Image.Resampling.BOX))
     truth = Image.new("L", frame.size)
     truth.paste(Image.fromarray(photo.truth).resize(size, Image.Resampling.NEAREST), place)
     return np.asarray(frame), np.asarray(truth)
@@ -102,19 +102,16 @@ def background_filled(photo: Photo) -> Pair:
     return emptied(photo), np.zeros_like(photo.truth)
 
 
-def background_beside(photo: Photo) -> Pair | None:
-    """Nobody: the wider side of what stands next to the person, where it is wide enough."""
-    crops = sides(photo)
-    if not crops:
-        return None
-    crop = max(crops, key=lambda side: side.shape[1])
-    return crop, np.zeros(crop.shape[:2], np.uint8)
+def background_mirrored(photo: Photo) -> Pair:
+    """Nobody: the person's columns are replaced by what stands beside them, mirrored."""
+    empty = mirrored(photo.image, grown(photo.classes != BACKGROUND, 8))
+    return empty, np.zeros_like(photo.truth)
 
 
-KINDS: dict[str, Callable[[Photo], Pair | None]] = {
+KINDS: dict[str, Callable[[Photo], Pair]] = {
     kind.__name__: kind
     for kind in (
         plain, head_and_shoulders, waist_up, knees_up, small_in_landscape, turned, dark, grey,
-        blurred, background_filled, background_beside,
+        blurred, background_filled, background_mirrored,
     )
 }  # fmt: skip
