@@ -12,8 +12,9 @@ import numpy as np
 from segmentation.deadline import Deadline
 from segmentation.errors import ModelError, UnknownModel
 from segmentation.manifest import Manifest, read_manifest
-from segmentation.model import Model
+from segmentation.model import CPU, Model, Session
 from segmentation.placement import place
+from segmentation.suggestion import suggest_manifest
 
 PACKAGED = Path(__file__).parent / "manifests"
 WEIGHTS = Path(__file__).parent / "weights"
@@ -164,7 +165,12 @@ def find_body_model(folder: Path | None, file: str, entries: Mapping[str, Entry]
     for entry in entries.values():
         if entry.manifest.file == path.name:
             return Entry(entry.manifest, entry.described_in, path)
-    raise ModelError(f"QWEN_MODEL_PATH: {path} has no manifest {beside.name} beside it")
+    session = Session(path, providers=[CPU], threads=1)
+    raise ModelError(
+        f"{path} has no manifest. Write {beside}, which must say its input, its output and its "
+        "classes; to begin with, from the file's own inputs and outputs:\n\n"
+        + suggest_manifest(path, session.inputs, session.outputs)
+    )
 
 
 def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Model:

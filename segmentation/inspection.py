@@ -1,0 +1,196 @@
+"""What there is to know about a model file, for `maskline models list` and `models check FILE`."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from segmentation.agreement import find_faults
+from segmentation.catalog import DEFAULT, find_body_model, find_entries
+from segmentation.deadline import Deadline
+from segmentation.errors import ModelError
+from segmentation.manifest import Manifest
+from segmentation.model import Model, Session, Tensor
+from segmentation.opset import read_opsets
+from segmentation.placement import place
+from segmentation.port import Port
+from segmentation.regions import class_planes
+from segmentation.suggestion import suggest_manifest
+
+_SECONDS = 600.0  # that a check may take
+_RUNS = 3  # whose median is told
+_TOLERANCE = 0.01  # how far probabilities may be from a sum of 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model that the catalog knows of."""
+
+    name: str
+    file: str
+    """Where its file is, or the name under which it is looked for."""
+    installed: bool
+    default: bool
+    """Whether jobs that name no model get it."""
+    outputs: tuple[str, ...]
+    """Every output that it can give."""
+    manifest: str
+    """The manifest's file."""
+    source: str
+    """Where it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A model file, run once."""
+
+    file: str
+    bytes: int
+    sha256: str
+    opsets: dict[str, int]
+    """Operator set by domain."""
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    providers: tuple[str, ...]
+    manifest: Manifest | None
+    """The manifest found for it; None where there is none."""
+    gives: tuple[str, ...]
+    """Every output of the contract that it can give."""
+    milliseconds: dict[int, float]
+    """Median time of a run, by number of threads."""
+    faults: tuple[str, ...]
+    """What is wrong with it; empty when nothing is."""
+    suggestion: str | None
+    """A manifest to begin with, where it has none."""
+
+
+def list_models(folder: Path | None, body_model: str | None) -> list[Listed]:
+    """Every model that there is a manifest for, by name.
+
+    Raises:
+        ModelError: A manifest is broken, or `body_model` has none.
+    """
+    entries = find_entries(folder)
+    default = DEFAULT
+    if body_model is not None:
+        named = find_body_model(folder, body_model, entries)
+        default = named.manifest.name
+        entries[default] = named
+    return [
+        Listed(
+            name=name,
+            file=str(entry.weights or entry.manifest.file),
+            installed=entry.weights is not None,
+            default=name == default,
+            outputs=entry.manifest.possible,
+            manifest=str(entry.described_in),
+            source=entry.manifest.source,
+        )
+        for name, entry in sorted(entries.items())
+    ]
+
+
+def inspect(
+    path: Path, *, folder: Path | None, providers: Sequence[str], threads: Sequence[int]
+) -> Inspection:
+    """Load a model file, run it at each number of threads, and say what it is.
+
+    Raises:
+        ModelError: The file can't be loaded at all, or a provider isn't there.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}")
+    session = Session(path, providers=providers, threads=1)
+    manifest, faults = _described(path, folder)
+    suggestion = None
+    if manifest is None:
+        suggestion = suggest_manifest(path, session.inputs, session.outputs)
+    supposed = manifest or Manifest.model_validate(tomllib.loads(suggestion or ""))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if supposed.sha256 not in (None, digest):
+        faults.append(f"its SHA-256 isn't the manifest's, which is {supposed.sha256}")
+    milliseconds: dict[int, float] = {}
+    if contradictions := find_faults(supposed, session.inputs, session.outputs):
+        faults += contradictions
+    else:
+        wrong, milliseconds = _tried(supposed, path, providers, threads)
+        faults += wrong
+    return Inspection(
+        file=str(path),
+        bytes=path.stat().st_size,
+        sha256=digest,
+        opsets=read_opsets(path),
+        inputs=tuple(session.inputs),
+        outputs=tuple(session.outputs),
+        providers=tuple(session.providers),
+        manifest=manifest,
+        gives=() if faults else supposed.possible,
+        milliseconds=milliseconds,
+        faults=tuple(faults),
+        suggestion=suggestion,
+    )
+
+
+def _described(path: Path, folder: Path | None) -> tuple[Manifest | None, list[str]]:
+    """The manifest of a file, and what is wrong about it."""
+    try:
+        return find_body_model(folder, str(path.absolute()), find_entries(folder)).manifest, []
+    except ModelError as error:
+        return None, [str(error).partition(". Write ")[0]]
+
+
+def _tried(
+    manifest: Manifest, path: Path, providers: Sequence[str], threads: Sequence[int]
+) -> tuple[list[str], dict[int, float]]:
+    """What is wrong with the model's answers, and its times by number of threads."""
+    tensor = _noise(manifest)
+    faults: list[str] = []
+    milliseconds = {}
+    for count in threads:
+        model = Model.open(manifest, path, providers=providers, threads=count)
+        deadline = Deadline(_SECONDS)
+        try:
+            answers = [model.run(tensor, deadline), model.run(np.zeros_like(tensor), deadline)]
+        except ModelError as error:
+            return [str(error)], {}
+        faults = faults or _answer_faults(manifest, *answers)
+        times = []
+        for _ in range(_RUNS):
+            began = perf_counter()
+            model.run(tensor, deadline)
+            times.append((perf_counter() - began) * 1000)
+        milliseconds[count] = median(times)
+    return faults, milliseconds
+
+
+def _noise(manifest: Manifest) -> Tensor:
+    """Noise of the size of a photo of the manifest's own size, normalised to about -1..1."""
+    said = manifest.input
+    at = place(said, said.width, said.height)
+    shape = (3, at.height, at.width) if said.layout == "NCHW" else (at.height, at.width, 3)
+    return np.random.default_rng(0).uniform(-1, 1, (1, *shape)).astype(np.float32)
+
+
+def _answer_faults(manifest: Manifest, answer: Tensor, other: Tensor) -> list[str]:
+    faults = []
+    if not np.isfinite(answer).all():
+        faults.append("its output has values that aren't numbers")
+    elif np.array_equal(answer, other):
+        faults.append("its output is the same for two different pictures")
+    if manifest.classes is not None and not faults:
+        planes = class_planes(answer, manifest)
+        if len(planes) != len(manifest.classes.names):
+            faults.append(
+                f"classes.names has {len(manifest.classes.names)}, but it gives {len(planes)}"
+            )
+        elif abs(float(planes.sum(axis=0).mean()) - 1) > _TOLERANCE:
+            faults.append('its planes don\'t sum to 1: output.kind may be "logits"')
+    return faults
