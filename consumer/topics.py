@@ -14,6 +14,7 @@ from consumer.settings import KafkaSettings
 from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
 
 REACH_SECONDS = 30.0
+APPEAR_SECONDS = 0.05
 MEND = "`maskline topics create` makes what is missing, `maskline topics check` says what differs"
 
 
@@ -127,6 +128,14 @@ async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas:
     for name, code, reason in answer.topic_errors:
         if code:
             raise for_code(code)(f"{name}: {reason}")
+    await _appeared(admin, {spec.name for spec in specs})
+
+
+async def _appeared(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until a broker that has made topics tells of them, which is a moment later."""
+    async with asyncio.timeout(REACH_SECONDS):
+        while names - {topic["topic"] for topic in await admin.describe_topics()}:  # noqa: ASYNC110
+            await asyncio.sleep(APPEAR_SECONDS)
 
 
 async def _differences(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[Difference]:
