@@ -1,0 +1,111 @@
+"""One run: a workload, a schedule of faults, and the oracle's verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from producer_tools.local.stack import LocalStack
+from tests.faults import workload
+from tests.faults.evidence import Evidence
+from tests.faults.faults import strike
+from tests.faults.laboratory import Laboratory, Say
+from tests.faults.oracle import Verdict, judge
+from tests.faults.schedule import Fault
+
+GHOST_EVERY = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that happened, and what it cost."""
+
+    fault: Fault
+    seconds: float
+    """From the fault to the first record settled after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run came to."""
+
+    evidence: Evidence
+    verdicts: Sequence[Verdict]
+    struck: Sequence[Struck]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every check does."""
+        return all(verdict.holds for verdict in self.verdicts)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The run in numbers."""
+        evidence = self.evidence
+        taken = [upload.key for upload in evidence.uploads if upload.status < 300]
+        return {
+            "records": len(evidence.jobs),
+            "terminal": len(evidence.terminal),
+            "dead_letters": len(evidence.dead_letters),
+            "aborted_terminal": sum(e.terminal for e in evidence.uncommitted)
+            - len(evidence.terminal),
+            "reigns": len(evidence.reigns),
+            "uploads": len(evidence.uploads),
+            "repeated_uploads": len(taken) - len(set(taken)),
+            "seconds": round(self.seconds, 1),
+        }
+
+    def __str__(self) -> str:
+        """Tell faults, verdicts and figures, a line each."""
+        ends = Counter(f"{event.state} {event.code or ''}" for event in self.evidence.terminal)
+        lines = [
+            f"  struck  {one.fault}: settling again after {one.seconds:.1f} s"
+            for one in self.struck
+        ]
+        lines += [str(verdict) for verdict in self.verdicts]
+        lines += [f"{count:7}  {end}" for end, count in sorted(ends.items())]
+        lines.append("figures  " + ", ".join(f"{name} {n:g}" for name, n in self.figures.items()))
+        return "\n".join(lines)
+
+
+async def run(
+    stack: LocalStack,
+    *,
+    folder: Path,
+    seed: int,
+    records: int,
+    poisoned: int,
+    faults: Sequence[Fault],
+    say: Say = print,
+) -> Report:
+    """Submit the workload, strike each fault at its moment, and let the oracle judge.
+
+    Raises:
+        Stalled: the line stood still, or didn't do what a fault demands of it.
+    """
+    say(f"seed {seed}: {records} records, {poisoned} poisoned; {'; '.join(map(str, faults))}")
+    planned = workload.plan(seed, records=records, poisoned=poisoned)
+    async with Laboratory(stack, folder=folder, seed=seed, say=say) as laboratory:
+        await laboratory.submit(workload.aborted(planned, GHOST_EVERY))
+        begin = time.monotonic()
+        laboratory.start()
+        struck = []
+        for fault in faults:
+            await laboratory.reaches(fault.at)
+            at = time.monotonic()
+            settled = laboratory.watch.settled
+            await strike(laboratory, fault)
+            struck.append(Struck(fault, time.monotonic() - at))
+            say(
+                f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
+                f" over after {struck[-1].seconds:.1f} s"
+            )
+        await laboratory.reaches(laboratory.records)
+        seconds = time.monotonic() - begin
+        await laboratory.end()
+        evidence = await laboratory.evidence()
+    return Report(evidence, judge(evidence), struck, seconds)

@@ -1,0 +1,88 @@
+"""Schedules of faults: drawn from a seed, measured in settled records and never in time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SCHEDULES: dict[str, tuple[str, ...]] = {
+    "order": ("sigkill",),
+    "fencing": ("takeover", "broker_pause"),
+    "holds": ("s3_down", "callback_503", "wrong_secret", "wrong_s3_key", "callback_refuses"),
+    "broker": ("broker_kill", "broker_restart", "broker_pause"),
+    "callback": ("callback_503", "callback_refuses", "callback_cuts", "callback_late"),
+    "mixed": (
+        "sigkill",
+        "sigkill",
+        "sigkill_at_start",
+        "sigterm",
+        "takeover",
+        "rebalances",
+        "broker_kill",
+        "broker_restart",
+        "broker_pause",
+        "s3_down",
+        "s3_pause",
+        "callback_503",
+        "callback_refuses",
+        "callback_cuts",
+        "callback_late",
+        "wrong_secret",
+        "wrong_s3_key",
+    ),
+}
+"""What each schedule is drawn from; as long as there are kinds left, each comes once."""
+
+_FIRST, _LAST = 0.02, 0.9
+MOST_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is done to the line when so many records are settled."""
+
+    at: int
+    """Settled records."""
+    kind: str
+    lines: int
+    """Further lines in the owner's log: the moment lies anywhere in its work, not only after a
+    settlement."""
+    seconds: float
+    """How long an outage lasts, where that is the fault's nature."""
+
+    def __str__(self) -> str:
+        """Name it and its moment."""
+        return f"{self.kind} at {self.at}+{self.lines}"
+
+
+def draw(
+    seed: int, *, schedule: str, records: int, faults: int, outage: float = 5.0
+) -> list[Fault]:
+    """Draw the faults of a run, in the order of their moments.
+
+    Args:
+        seed: The same gives the same.
+        schedule: A name in `SCHEDULES`.
+        records: Records of the run.
+        faults: How many.
+        outage: Seconds that an outage of S3 or the callback lasts.
+    """
+    dice = random.Random(f"{seed} {schedule}")  # noqa: S311  repeatable on purpose
+    kinds = _kinds(SCHEDULES[schedule], faults, dice)
+    moments = sorted(
+        dice.randint(int(records * _FIRST), int(records * _LAST)) for _ in range(faults)
+    )
+    return [
+        Fault(at, kind, dice.randrange(MOST_LINES), outage)
+        for at, kind in zip(moments, kinds, strict=True)
+    ]
+
+
+def _kinds(known: Sequence[str], faults: int, dice: random.Random) -> list[str]:
+    kinds: list[str] = []
+    while len(kinds) < faults:
+        round_ = list(known)
+        dice.shuffle(round_)
+        kinds += round_
+    return kinds[:faults]
