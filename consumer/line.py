@@ -26,6 +26,7 @@ from consumer.tally import Tally
 log = structlog.get_logger()
 
 REJOIN_SECONDS = (0.2, 15.0)
+SETTLE_INTERVAL_SECONDS = 0.1  # why: docs/adr/0013-settle-interval.md
 
 
 class Line:
@@ -106,6 +107,7 @@ class Line:
             dead_letter_limit=self._limits.dead_letter_limit,
             work=work_one,
             settle=settle,
+            settle_interval=SETTLE_INTERVAL_SECONDS,
         )
         try:
             start, bookmark = await self._start(consumer, partition)

@@ -24,7 +24,14 @@ def record(offset: int) -> Record:
 class Bench:
     """A lane whose jobs finish when the test says so."""
 
-    def __init__(self, *, capacity: int = 8, limit: int = 0, alone_through: int = -1) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: int = 8,
+        limit: int = 0,
+        alone_through: int = -1,
+        interval: float = 0.0,
+    ) -> None:
         self.finish: dict[int, asyncio.Event] = {}
         self.began: list[int] = []
         self.runs: list[list[int]] = []
@@ -35,6 +42,7 @@ class Bench:
             dead_letter_limit=limit,
             work=self._work,
             settle=self._settle,
+            settle_interval=interval,
             alone_through=alone_through,
         )
         self.lane.open()
@@ -182,4 +190,38 @@ async def test_suspects_run_one_at_a_time_and_then_all_have_room() -> None:
     assert bench.lane.room == 4
     bench.take(8)
     assert bench.lane.room == 3
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_a_busy_lane_lets_the_next_run_grow_to_half_of_its_room() -> None:
+    bench = Bench(capacity=8, interval=3600)
+    bench.take(*range(8))
+    for offset in range(4):
+        bench.finish[offset].set()
+        await quiet()
+    assert bench.runs == [[0]]
+    bench.finish[4].set()
+    await quiet()
+    assert bench.runs == [[0], [1, 2, 3, 4]]
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_a_lane_with_nothing_more_under_way_settles_at_once() -> None:
+    bench = Bench(capacity=8, interval=3600)
+    for offset in range(3):
+        bench.take(offset)
+        bench.finish[offset].set()
+        await quiet()
+    assert bench.runs == [[0], [1], [2]]
+    await bench.lane.close(drain_seconds=0)
+
+
+async def test_a_run_that_does_not_grow_is_settled_when_the_interval_is_over() -> None:
+    bench = Bench(capacity=8, interval=0.05)
+    bench.take(*range(3))
+    bench.finish[0].set()
+    await bench.lane.settled()
+    bench.finish[1].set()
+    await asyncio.wait_for(bench.lane.settled(), 5)
+    assert bench.runs == [[0], [1]]
     await bench.lane.close(drain_seconds=0)
