@@ -4,13 +4,14 @@ Signatures::
 
     Metrics()                                    # with a registry of its own: metrics.registry
     metrics.settled(run: Sequence[Outcome], *, seconds: float)
+    metrics.follow(stats: Callable[[], Mapping[str, Any]])   # the line's gauges, at each scrape
     watch_loop(metrics) -> NoReturn              # a task: measures the event loop's lag
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Final, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -116,6 +117,18 @@ class Metrics:
 
         for code in HELD:  # a gauge that is absent until the first hold can't be alerted on
             self.holding.labels(code)
+
+    def follow(self, stats: Callable[[], Mapping[str, Any]]) -> None:
+        """Show the line's gauges as `/stats` has them at the moment of each scrape."""
+
+        def read(name: str) -> float:
+            value = stats()[name]
+            return float("nan") if value is None else float(value)
+
+        self.in_flight.set_function(lambda: read("in_flight"))
+        self.position.set_function(lambda: read("position"))
+        self.end_offset.set_function(lambda: read("end_offset"))
+        self.lag.set_function(lambda: read("end_offset") - read("position"))
 
     def settled(self, run: Sequence[Outcome], *, seconds: float) -> None:
         """Count a run of outcomes that one transaction has settled in so many seconds."""

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 
@@ -44,6 +45,19 @@ def test_a_settled_run_is_counted() -> None:
     assert counted["mask_settle_run_jobs_sum"] == 3
     assert counted["mask_settle_seconds_sum"] == 0.5
     assert round(counted["mask_stage_seconds_sum{stage=fetch}"], 6) == 0.3
+
+
+def test_the_lines_gauges_are_those_of_stats() -> None:
+    """Read at each scrape; what isn't known is not a number, rather than nought."""
+    metrics = Metrics()
+    stats: dict[str, int | None] = {"in_flight": 3, "position": 17, "end_offset": 20}
+    metrics.follow(lambda: stats)
+    seen = samples(metrics)
+    assert (seen["mask_in_flight"], seen["mask_position"], seen["mask_lag"]) == (3, 17, 3)
+    stats.update(position=None, end_offset=None)
+    seen = samples(metrics)
+    assert math.isnan(seen["mask_position"])
+    assert math.isnan(seen["mask_lag"])
 
 
 def test_two_consumers_in_one_process_count_apart() -> None:
