@@ -15,7 +15,7 @@ from producer_tools.local.errors import DiedAtStartError, NotReadyError
 # process, and macOS has none.)
 _LAUNCH = 'echo $$ >&0; exec "$@" </dev/null'
 _WATCHDOG = (
-    'read -r pid; while read -r _; do :; done; kill -KILL -- "-$pid"; '
+    'read -r pid; while read -r _; do :; done; kill -KILL "-$pid"; '
     'if [ -n "$1" ]; then rm -rf -- "$1"; fi'
 )
 

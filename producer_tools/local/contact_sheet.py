@@ -18,6 +18,10 @@ _INK, _FAINT, _ALARM = (32, 32, 32), (120, 120, 116), (196, 40, 40)
 
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
+# How tall a photo is shown, by the number of photos up to which it is: a sheet of many hundreds
+# stays a picture that viewers open.
+_HEIGHTS = ((6, 420), (60, 300), (math.inf, 160))
+
 _GAP = 16
 _LINE = 22
 _CAPTION = 2 * _LINE + 8
@@ -54,8 +58,9 @@ def contact_sheet(entries: Sequence[Entry], path: Path) -> None:
     """
     panel = _panel(entries)
     width, height = 2 * panel[0] + _GAP, panel[1] + _CAPTION
-    columns = _columns(len(entries), width, height)
-    rows = math.ceil(len(entries) / columns)
+    count = max(len(entries), 1)
+    columns = _columns(count, width, height)
+    rows = math.ceil(count / columns)
     size = (columns * (width + 2 * _GAP), rows * (height + _GAP) + 2 * _GAP + _LINE)
     sheet = Image.new("RGB", size, _PAPER)
     _legend(ImageDraw.Draw(sheet), entries)
@@ -68,7 +73,7 @@ def contact_sheet(entries: Sequence[Entry], path: Path) -> None:
 
 def _panel(entries: Sequence[Entry]) -> tuple[int, int]:
     """The room that each picture gets: square, or narrower when all photos are."""
-    height = 420 if len(entries) <= 6 else 300
+    height = next(height for most, height in _HEIGHTS if len(entries) <= most)
     widest = max((_aspect(entry.photo) for entry in entries), default=1.0)
     return round(height * min(max(widest, 0.6), 1.0)), height
 
@@ -87,7 +92,7 @@ def _aspect(content: bytes) -> float:
 def _columns(count: int, width: int, height: int) -> int:
     """The number of columns that brings the sheet nearest to 4:3."""
     return min(
-        range(1, max(count, 1) + 1),
+        range(1, count + 1),
         key=lambda columns: abs(
             math.log((columns * width) / (math.ceil(count / columns) * height) / (4 / 3))
         ),

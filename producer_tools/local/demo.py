@@ -17,7 +17,7 @@ from consumer.settings import KafkaSettings
 from producer_tools.local.consumer import Consumer
 from producer_tools.local.contact_sheet import Entry, contact_sheet
 from producer_tools.local.demo_run import Run
-from producer_tools.local.errors import LocalStackError, NoPhotosError
+from producer_tools.local.errors import DiedAtStartError, LocalStackError, NoPhotosError
 from producer_tools.local.photos import find_photos
 from producer_tools.local.stack import LocalStack
 from producer_tools.output import Format, say, words, write
@@ -60,10 +60,16 @@ class Shown:
         return f"{fault.code}: {fault.message}" if fault else None
 
     def row(self) -> dict[str, str | float | None]:
-        """Its row in the table: the job's state, and the milliseconds of each stage."""
+        """Its row: the job, its state, and the milliseconds of each stage."""
         timings = self.event.timings_ms if self.event else None
         times = timings.model_dump() if timings else dict.fromkeys(_STAGES)
-        return {"job": self.job_id, "state": self.state, **times}
+        return {
+            "job": self.job_id,
+            "photo": str(self.photo),
+            "state": self.state,
+            "error": self.error,
+            **times,
+        }
 
 
 def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -> int:
@@ -74,6 +80,9 @@ def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -
     except NoPhotosError as error:
         say(f"maskline demo: {error}")
         return 2
+    except DiedAtStartError as error:
+        say(f"maskline demo: {error}")
+        return error.returncode if error.returncode in (2, 4) else 3
     except (LocalStackError, OSError) as error:
         say(f"maskline demo: {error}")
         return 3

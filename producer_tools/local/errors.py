@@ -30,6 +30,7 @@ class DiedAtStartError(LocalStackError):
         super().__init__(
             f"{part} ended at once with exit status {returncode}. The end of its log:\n{log_tail}"
         )
+        self.returncode = returncode
 
 
 class NotReadyError(LocalStackError):

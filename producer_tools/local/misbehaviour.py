@@ -41,7 +41,10 @@ class Misbehaviour(BaseModel):
     def _whole(self) -> Self:
         if (self.mode == "status") != (self.status is not None):
             raise ValueError("mode 'status' and a status go together")
-        re.compile(self.jobs or "")
+        try:
+            re.compile(self.jobs or "")
+        except re.error as error:
+            raise ValueError(f"jobs is no regular expression: {error}") from error
         return self
 
 

@@ -27,7 +27,7 @@ class Part(ABC):
     """
 
     name: ClassVar[str]
-    start_seconds: ClassVar[float] = 60.0
+    start_seconds: ClassVar[float] = 120.0  # on a busy machine; 4 on an idle one
     stop_seconds: ClassVar[float] = 15.0
 
     def __init__(self, *, port: int | None = None, folder: Path | None = None) -> None:
