@@ -26,7 +26,7 @@ async def images(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     monkeypatch.setenv("S3_ENDPOINT_URL", receiver.origin)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setattr("consumer.images.READ_SECONDS", 0.2)
+    monkeypatch.setattr("consumer.images.READ_SECONDS", 1)
     async with Images(load(S3Settings), max_bytes=1000, threads=4) as opened:
         yield opened
 
