@@ -7,6 +7,7 @@ fails or the line stands still.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def main(
     folder: Annotated[Path | None, typer.Option(help="Keep logs and data here.")] = None,
 ) -> None:
     """Strike the line with faults, and let the oracle judge what is left."""
+    # The laboratory's own clients see the broker die, too.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     seed = secrets.randbelow(10**6) if seed is None else seed
     plan = draw(seed, schedule=schedule, records=records, faults=faults, outage=outage)
     with tempfile.TemporaryDirectory(prefix="maskline-faults-") as temporary:
