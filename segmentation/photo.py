@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from segmentation.completeness import check_complete
 from segmentation.deadline import Deadline
 from segmentation.errors import (
     ImageTooLarge,
@@ -18,6 +18,7 @@ from segmentation.errors import (
     UnsupportedFormat,
 )
 from segmentation.formats import describe, sniff
+from segmentation.rgb import to_rgb
 
 Size = tuple[int, int]
 """Width and height in pixels, as Pillow orders them."""
@@ -131,7 +132,8 @@ def _decode(
             size = enough(width, height)
             image.draft(None, size[::-1] if orientation in _SIDEWAYS else size)
         image.load()
-        picture = _rgb(image)
+        check_complete(photo, image, deadline)
+        picture = to_rgb(image)
     deadline.check()
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
@@ -154,28 +156,6 @@ def _orientation(image: Image.Image) -> int:
         raise
     except Exception:  # a photo with broken EXIF is still a photo
         return 1
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB: 16 bits scaled to 8, transparency over white."""
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return _grey(image).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layered = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(layered, mask=layered)
-    return white
-
-
-def _grey(image: Image.Image) -> Image.Image:
-    """Pictures of more than 8 bits a pixel as L: integers from 0..65535, floats from 0..1."""
-    deep = np.asarray(image)
-    if image.mode == "F":
-        deep = np.clip(np.nan_to_num(deep), 0.0, 1.0) * 65535
-    return Image.fromarray((np.clip(deep, 0, 65535) // 257).astype(np.uint8))
 
 
 class _TimedFile(io.BytesIO):
