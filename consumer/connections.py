@@ -1,8 +1,8 @@
-"""Open connections to HTTP receivers: the only door to httpx.
+"""Open connections to HTTP receivers: the only door to httpx and to httpcore beneath it.
 
-It speaks to httpx's transport and not to its client. The client would keep cookies of one
+It speaks to httpcore's connections and not to httpx's client. The client would keep cookies of one
 customer's endpoint, read proxies from the environment (through which the secret would go) and
-follow redirects if told to; and it costs twice the time.
+follow redirects if told to; and it costs several times the time.
 """
 
 import asyncio
@@ -10,9 +10,11 @@ import ssl
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
+import httpcore
 import httpx
 
 Origin = tuple[str, str, int]
@@ -23,7 +25,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # Below the 5 s after which uvicorn and Node close an idle connection: a connection that is closed
 # just while we post on it looks like a broken one.
-_LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=4)
+_IDLE_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,16 @@ class Answer:
 
 
 class Connections:
-    """Posts over connections that are kept open, one transport for each.
+    """Posts over connections that are kept open.
 
-    httpx's own pool looks at every connection, with a system call for each idle one, several
-    times a request: with 16 posts at once that is two thirds of a post's cost.
+    Without httpcore's own pool, which looks at every connection, with a system call for each idle
+    one, several times a request: with 16 posts at once that is two thirds of a post's cost.
     """
 
     def __init__(self, *, timeout: float) -> None:
         """`timeout` bounds a whole post, from connecting to the last byte of the answer."""
         self._timeout = timeout
-        self._idle: dict[Origin, list[httpx.AsyncHTTPTransport]] = defaultdict(list)
+        self._idle: dict[Origin, list[httpcore.AsyncHTTPConnection]] = defaultdict(list)
         self._ssl: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
@@ -59,9 +61,9 @@ class Connections:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for transports in self._idle.values():
-            for transport in transports:
-                await transport.aclose()
+        for connections in self._idle.values():
+            for connection in connections:
+                await connection.aclose()
         self._idle.clear()
 
     async def post(self, url: str, headers: Mapping[str, str | bytes], body: bytes) -> Answer:
@@ -71,25 +73,39 @@ class Connections:
             TimeoutError: there was no whole answer in time.
             ConnectionError: there was none at all; the text says why.
         """
-        request = httpx.Request("POST", url, headers=_encoded(headers), content=body)
-        idle = self._idle[origin(url)]
-        transport = idle.pop() if idle else self._transport()
+        request = _request(url, headers, body)
+        where = origin(url)
+        connection = await self._idle_one(where) or self._new(request.url.origin)
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await _exchange(transport, request)
+                answer = await _exchange(connection, request)
         except BaseException as error:
-            await transport.aclose()
-            if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+            await connection.aclose()
+            if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError):
                 raise ConnectionError(str(error) or type(error).__name__) from error
             raise
-        idle.append(transport)
+        if connection.is_idle():
+            self._idle[where].append(connection)
         return answer
 
-    def _transport(self) -> httpx.AsyncHTTPTransport:
+    async def _idle_one(self, where: Origin) -> httpcore.AsyncHTTPConnection | None:
+        """Give the connection that was used last; close those that the receiver has let go."""
+        idle = self._idle[where]
+        while idle:
+            connection = idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return None
+
+    def _new(self, where: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
         assert self._ssl is not None, "used outside `async with`"  # noqa: S101
-        return httpx.AsyncHTTPTransport(verify=self._ssl, limits=_LIMITS)
+        return httpcore.AsyncHTTPConnection(
+            where, ssl_context=self._ssl, keepalive_expiry=_IDLE_SECONDS
+        )
 
 
+@lru_cache(maxsize=256)
 def origin(url: str) -> Origin:
     """Scheme, host and port of a URL, as the connection will be made: one parser, no tricks.
 
@@ -108,19 +124,37 @@ def origin(url: str) -> Origin:
     return parsed.scheme, host, parsed.port or _DEFAULT_PORTS[parsed.scheme]
 
 
-def _encoded(headers: Mapping[str, str | bytes]) -> list[tuple[bytes, bytes]]:
-    return [
+@lru_cache(maxsize=256)
+def _target(url: str) -> tuple[httpcore.URL, bytes]:
+    """What a request says of its URL, and its Host header."""
+    parsed = httpx.URL(url)
+    where = httpcore.URL(
+        scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
+    )
+    return where, parsed.netloc
+
+
+def _request(url: str, headers: Mapping[str, str | bytes], body: bytes) -> httpcore.Request:
+    where, host = _target(url)
+    fields = [
         (name.encode(), value if isinstance(value, bytes) else value.encode())
         for name, value in headers.items()
     ]
+    length = str(len(body)).encode()
+    return httpcore.Request(
+        b"POST",
+        where,
+        headers=[(b"host", host), (b"content-length", length), *fields],
+        content=body,
+    )
 
 
-async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> Answer:
-    response = await transport.handle_async_request(request)
+async def _exchange(connection: httpcore.AsyncHTTPConnection, request: httpcore.Request) -> Answer:
+    response = await connection.handle_async_request(request)
     chunks: list[bytes] = []
     size = 0
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_stream():
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_REPLY:
@@ -128,4 +162,5 @@ async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request)
     finally:
         await response.aclose()
     body = b"".join(chunks) if size <= MAX_REPLY else None
-    return Answer(response.status_code, response.headers.get("retry-after"), body)
+    retry_after = next((v for name, v in response.headers if name.lower() == b"retry-after"), None)
+    return Answer(response.status, retry_after.decode("latin-1") if retry_after else None, body)
