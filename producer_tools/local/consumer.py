@@ -42,11 +42,7 @@ class Consumer(Part):
 
     def environment(self) -> dict[str, str]:
         """Our environment, with the stack's settings in the place of those of another line."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name.upper() not in _OURS and not name.startswith("AWS_")
-        }
+        kept = {name: value for name, value in os.environ.items() if name.upper() not in _OURS}
         own = {"HOST": ports.HOST, "HEALTH_PORT": str(self.port), "LOG_FORMAT": "console"}
         return {**kept, **self._settings, **own}
 

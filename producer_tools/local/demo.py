@@ -1,6 +1,7 @@
 """The demo: photos through a real Kafka, S3, consumer and callback, all on this machine."""
 
 import asyncio
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from consumer import topics
 from consumer.settings import KafkaSettings
+from producer_tools.local import ports
 from producer_tools.local.consumer import Consumer
 from producer_tools.local.contact_sheet import Entry, contact_sheet
 from producer_tools.local.demo_run import Run
@@ -72,6 +74,14 @@ class Shown:
         }
 
 
+def stand_alone() -> None:
+    """Take out of the environment what would come between this machine's own parts."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # a profile that isn't there, another endpoint
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), ports.HOST]))
+
+
 def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -> int:
     """Run the demo for people, and give the exit code."""
     try:
@@ -83,8 +93,8 @@ def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -
     except DiedAtStartError as error:
         say(f"maskline demo: {error}")
         return error.returncode if error.returncode in (2, 4) else 3
-    except (LocalStackError, OSError) as error:
-        say(f"maskline demo: {error}")
+    except (LocalStackError, KafkaError, BotoCoreError, ClientError, OSError) as error:
+        say(f"maskline demo: {error or repr(error)}")
         return 3
     except KeyboardInterrupt:
         say("Stopped.")
@@ -110,7 +120,8 @@ def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Cons
     After `timeout` seconds it shows what there is, jobs that haven't ended included.
 
     Raises:
-        LocalStackError: a part of the stack or the consumer can't be had, or broke down.
+        LocalStackError: a part of the stack or the consumer can't be had, or ended.
+        KafkaError, BotoCoreError, ClientError: Kafka or S3 broke down.
     """
     jobs = dict(zip(name_jobs(photos), photos, strict=True))
     out.mkdir(parents=True, exist_ok=True)
@@ -122,11 +133,8 @@ def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Cons
         console.print("Starting the consumer …")
         with Consumer(stack.environment(), folder=out) as consumer:
             s3 = stack.s3.client()
-            try:
-                events = asyncio.run(Run(jobs, kafka, s3, consumer).follow(timeout, console))
-                masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
-            except (KafkaError, BotoCoreError, ClientError) as error:
-                raise LocalStackError(f"The local stack broke down: {error!r}") from error
+            events = asyncio.run(Run(jobs, kafka, s3, consumer).follow(timeout, console))
+            masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
     shown = [Shown(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()]
     contact_sheet([_entry(one) for one in shown[:MOST_ON_SHEET]], out / SHEET)
     return shown

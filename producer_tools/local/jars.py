@@ -77,15 +77,12 @@ def default_cache() -> Path:
     return Path(caches) / "maskline" / f"kafka-{KAFKA_VERSION}"
 
 
-def class_path(
-    *, console: Console, cache: Path | None = None, jars: Sequence[Jar] | None = None
-) -> list[Path]:
+def class_path(*, console: Console, cache: Path, jars: Sequence[Jar] | None = None) -> list[Path]:
     """Give the files of Kafka's class path, fetching first what is missing or damaged.
 
     Raises:
         FetchError: something is missing and couldn't be fetched.
     """
-    cache = default_cache() if cache is None else cache
     jars = kafka_jars() if jars is None else jars
     if _lacking(jars, cache):
         cache.mkdir(parents=True, exist_ok=True)

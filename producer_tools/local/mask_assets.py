@@ -1,8 +1,4 @@
-"""The mask-asset service as a part of the local stack, and its command.
-
-`python -m producer_tools.local.mask_assets PORT` with MASK_COMPONENT_SECRET and S3_ENDPOINT_URL in
-the environment; without S3_ENDPOINT_URL the latest masks are kept in memory.
-"""
+"""The mask-asset service as a part of the local stack."""
 
 import json
 import os
@@ -11,19 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
-from producer_tools.local import ports, s3
-from producer_tools.local.mask_asset_service import MaskAssetService
-from producer_tools.local.mask_store import LatestMasks, MaskStore, S3Masks
+from producer_tools.local import ports
 from producer_tools.local.part import Part
 
 BUCKET = "mask-assets"
 SECRET = "maskline-internal"  # noqa: S105 - for a service on this machine's loopback
-
-_S3_THREADS = 4
-_REMEMBERED = 50_000
-_MASKS_IN_MEMORY = 200
 
 
 class MaskAssets(Part):
@@ -59,7 +48,8 @@ class MaskAssets(Part):
     def command(self, *, first: bool) -> tuple[str, ...]:
         """Give the service's command."""
         del first  # it keeps nothing in its folder
-        return (sys.executable, "-m", "producer_tools.local.mask_assets", str(self.port))
+        module = "producer_tools.local.mask_asset_server"
+        return (sys.executable, "-m", module, str(self.port), BUCKET)
 
     def environment(self) -> dict[str, str]:
         """Give the service its secret and its S3."""
@@ -90,33 +80,3 @@ class MaskAssets(Part):
         """How many uploads came, and what became of them."""
         counters: dict[str, int] = httpx.get(self.url).raise_for_status().json()
         return counters
-
-
-def _store(s3_endpoint_url: str) -> MaskStore:
-    if not s3_endpoint_url:
-        return LatestMasks(_MASKS_IN_MEMORY)
-    client = s3.client(s3_endpoint_url, connections=_S3_THREADS)
-    return S3Masks(client, BUCKET, threads=_S3_THREADS)
-
-
-def main() -> None:
-    """Serve until SIGTERM."""
-    service = MaskAssetService(
-        store=_store(os.environ.get("S3_ENDPOINT_URL", "")),
-        bucket=BUCKET,
-        secret=os.environ["MASK_COMPONENT_SECRET"],
-        remembered=_REMEMBERED,
-    )
-    uvicorn.run(
-        service.app(),
-        host=ports.HOST,
-        port=int(sys.argv[1]),
-        access_log=False,
-        log_level="warning",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -112,9 +112,16 @@ def test_a_killed_owners_temporary_folder_is_removed(tmp_path: Path) -> None:
     """The watchdog removes what nobody else can."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    child = Child("Thing", ("sleep", "60"), log=tmp_path / "log", scratch=scratch)
-    os.close(child._pipe)  # what the system does for an owner that is killed
-    assert eventually(lambda: not child.running and not scratch.exists())
+    program = f"""
+import os, signal
+from pathlib import Path
+from producer_tools.local.child import Child
+folder = Path({str(tmp_path)!r})
+child = Child("Thing", ("sleep", "60"), log=folder / "log", scratch=folder / "scratch")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program], check=False)  # noqa: S603 - our own words
+    assert eventually(lambda: not scratch.exists() and not belonging_to(tmp_path))
 
 
 def test_the_environment_is_the_consumers(stack: LocalStack) -> None:
