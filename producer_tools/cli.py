@@ -48,10 +48,11 @@ def show_demo(
 ) -> None:
     """Run photos through a real Kafka, S3, consumer and callback on this machine."""
     try:  # here and not above: only the demo needs what comes with the extra `local`
-        from producer_tools.local.demo import demo
+        from producer_tools.local.demo import demo, stand_alone
     except ModuleNotFoundError as error:
         say(f"maskline demo: {error}. Install what it needs: pip install 'maskline[local]'")
         raise typer.Exit(3) from None
+    stand_alone()
     raise typer.Exit(demo(photos or [], out=out, timeout=timeout, output=output))
 
 
