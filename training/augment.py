@@ -106,8 +106,8 @@ Framing = Callable[[np.random.Generator, Figure, int, int], View]
 def shaken(rng: np.random.Generator, view: View) -> View:
     """The view flipped, turned and squeezed a little, seldom much."""
     chance = rng.random()
-    turn = rng.normal(0, 4) if chance < 0.6 else rng.uniform(-30, 30) if chance > 0.75 else 0.0
-    if chance > 0.98:
+    turn = rng.normal(0, 3) if chance < 0.5 else rng.uniform(-25, 25) if chance > 0.85 else 0.0
+    if chance > 0.99:
         turn = rng.uniform(-90, 90)
     squeeze = float(np.exp(rng.normal(0, 0.06)))
     if rng.random() < 0.06:
@@ -149,7 +149,7 @@ class Studio:
     def sample(self, rng: np.random.Generator, height: int, width: int) -> tuple[Pixels, Pixels]:
         """One image, H x W x 3, and its classes, H x W."""
         image, classes = self._compose(rng, height, width)
-        if rng.random() < 0.18:
+        if rng.random() < 0.10:
             image, classes = occluded(rng, image, classes, self.backgrounds)
         return light.varied(rng, image), classes
 
@@ -157,15 +157,15 @@ class Studio:
         kind = rng.random()
         if kind < 0.08:
             return self._empty(rng, height, width)
-        framing = whole if kind < 0.44 else part
-        if kind < 0.72:
+        framing = whole if kind < 0.68 else part
+        if kind < 0.86:
             canvas = self._scene(rng, framing, height, width)
             if rng.random() < 0.08:
                 canvas = self._join(rng, canvas, small)
             return canvas
         canvas = self._empty(rng, height, width)
         framing = (whole, part, small, small)[int(rng.integers(4))]
-        if kind < 0.85:
+        if kind < 0.93:
             return self._join(rng, canvas, framing)
         for _ in range(int(rng.integers(2, 4))):
             canvas = self._join(rng, canvas, small)

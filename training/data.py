@@ -25,6 +25,9 @@ _CARRIED_LABELS = (2, 33, 56)
 # Nearly the same photo twice: the second stays on the first one's side of the split.
 _TWINS = {"0730": "0183", "0722": "0594", "0732": "0692", "0990": "0907"}
 
+# A jacket or top labelled as lower body, or half a person left out: not learned from.
+_MISLABELLED = {"0266", "0283", "0415", "0565", "0755", "0831", "0868"}
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -49,6 +52,12 @@ def is_validation(number: str) -> bool:
     """The split `sha256-tenth`: a tenth of all numbers, by hash, the same on every machine."""
     digest = hashlib.sha256(_TWINS.get(number, number).encode()).digest()
     return int.from_bytes(digest[:4]) % 10 == 0
+
+
+def is_learned(photo: Photo) -> bool:
+    """Whether the photo is on the split's training side, and labelled well enough to learn from."""
+    number = photo.number
+    return not is_validation(number) and number not in _MISLABELLED and is_labelled(photo)
 
 
 def read_photo(folder: Path, number: str) -> Photo:

@@ -35,7 +35,7 @@ def folded(network: nn.Module) -> nn.Module:
 
 
 class Shipped(nn.Module):
-    """The network with its logits enlarged: what enlarges probabilities later loses less."""
+    """The network as it goes out: enlarging its logits loses less than enlarging shares later."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class Shipped(nn.Module):
         return F.interpolate(logits, scale_factor=_ENLARGED, mode="bilinear", align_corners=False)
 
 
-def export(network: nn.Module, out: Path) -> None:
+def export(shipped: Shipped, out: Path) -> None:
     """Write `image` (1, 3, H, W) to `logits` (1, 4, H / 2, W / 2)."""
     example = torch.zeros(1, 3, 384, 256)
     axes = {2: "height", 3: "width"}
     torch.onnx.export(
-        Shipped(network).eval(),
+        shipped,
         (example,),
         str(out),
         input_names=["image"],
@@ -63,12 +63,12 @@ def export(network: nn.Module, out: Path) -> None:
     )
 
 
-def difference(network: nn.Module, file: Path) -> float:
+def difference(shipped: Shipped, file: Path) -> float:
     """The largest difference between PyTorch's logits and ONNX Runtime's, on noise."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     noise = torch.rand(1, 3, 256, 416) * 2 - 1
     with torch.no_grad():
-        expected = Shipped(network).eval()(noise).numpy()
+        expected = shipped(noise).numpy()
     (actual,) = session.run(None, {"image": noise.numpy()})
     return float(np.abs(expected - actual).max())
 
@@ -81,8 +81,9 @@ def main() -> None:
     options = parser.parse_args()
     network = BodyRegions()
     network.load_state_dict(torch.load(options.weights))
-    export(network, options.out)
-    print(f"{options.out}: logits differ by at most {difference(network, options.out):.2e}")
+    shipped = Shipped(network).eval()
+    export(shipped, options.out)
+    print(f"{options.out}: logits differ by at most {difference(shipped, options.out):.2e}")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from training.data import Floats, Pixels
 def varied(rng: np.random.Generator, image: Pixels) -> Pixels:
     """The image under another light, through another camera."""
     colour: Floats = image.astype(np.float32)
-    if rng.random() < 0.75:
+    if rng.random() < 0.65:
         colour = _balance(rng, colour)
-    if rng.random() < 0.14:
+    if rng.random() < 0.10:
         colour = _dark(rng, colour)
-    if rng.random() < 0.12:
+    if rng.random() < 0.08:
         colour = np.repeat(colour @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, -1)
         colour = colour * rng.uniform(0.96, 1.04, 3) if rng.random() < 0.3 else colour
     seen = np.clip(colour, 0, 255).astype(np.uint8)
@@ -28,7 +28,7 @@ def _balance(rng: np.random.Generator, colour: Floats) -> Floats:
     """Brightness, contrast, saturation and white balance."""
     grey = colour.mean(-1, keepdims=True)
     colour = grey + (colour - grey) * rng.uniform(0.5, 1.5)
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         colour = colour[..., rng.permutation(3)]
     middle = float(grey.mean())
     colour = middle + (colour - middle) * rng.uniform(0.65, 1.35)
@@ -46,23 +46,23 @@ def _dark(rng: np.random.Generator, colour: Floats) -> Floats:
 def _camera(rng: np.random.Generator, image: Pixels) -> Pixels:
     seen = Image.fromarray(image)
     kind = rng.random()
-    if kind < 0.13:
+    if kind < 0.08:
         seen = seen.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 3.0))))
-    elif kind < 0.18:
+    elif kind < 0.11:
         small = (max(seen.width // 3, 1), max(seen.height // 3, 1))
         seen = seen.resize(small, Image.Resampling.BILINEAR).resize(
             seen.size, Image.Resampling.BICUBIC
         )
-    elif kind < 0.32:
+    elif kind < 0.18:
         seen = seen.filter(
             ImageFilter.UnsharpMask(float(rng.uniform(0.5, 2)), int(rng.integers(30, 200)), 0)
         )
-    if rng.random() < 0.10:
+    if rng.random() < 0.06:
         packed = io.BytesIO()
         seen.save(packed, "JPEG", quality=int(rng.integers(15, 70)))
         seen = Image.open(packed)
     pixels = np.asarray(seen)
-    if rng.random() < 0.12:
+    if rng.random() < 0.08:
         noise = rng.normal(0, rng.uniform(2, 14), pixels.shape)
         pixels = np.clip(pixels + noise, 0, 255).astype(np.uint8)
     return pixels

@@ -27,7 +27,7 @@ from training.scores import Tally, area_size
 
 # Height over width of the canvases, and how often each is drawn.
 _ASPECTS = (1.5, 1.33, 1.0, 0.75, 0.62)
-_SHARES = (0.54, 0.12, 0.12, 0.11, 0.11)
+_SHARES = (0.68, 0.08, 0.08, 0.08, 0.08)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plan:
     decay: float = 0.02
     first_area: int = 288 * 192
     last_area: int = 384 * 256
-    last_from: float = 0.55
+    last_from: float = 0.6
     report_minutes: float = 5.0
 
 
@@ -130,9 +130,7 @@ def train(
     start, reported, step, losses = time.monotonic(), 0.0, 0, 0.0
     while (passed := (time.monotonic() - start) / 60) < plan.minutes:
         progress = passed / plan.minutes
-        early = progress < plan.last_from
-        area.value = plan.first_area if early else plan.last_area
-        network.encoder.hold_shallow(early)
+        area.value = plan.first_area if progress < plan.last_from else plan.last_area
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * _rate(progress, step)
         images, classes = next(batches)
@@ -162,7 +160,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     folder: Path = options.data
     photos = [data.read_photo(folder, number) for number in data.numbers(folder)]
-    learned = [p for p in photos if not data.is_validation(p.number) and data.is_labelled(p)]
+    learned = [photo for photo in photos if data.is_learned(photo)]
     held = [photo for photo in photos if data.is_validation(photo.number)]
     backgrounds = scenes.gather(learned, np.random.default_rng(options.seed))
     studio = augment.Studio([augment.figure(photo) for photo in learned], backgrounds)
@@ -175,6 +173,7 @@ def main() -> None:
     stream = _Batches(studio, plan, area, options.seed)
     loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4)
     print(f"{len(learned)} photos to learn from, {len(held)} held out", flush=True)
+    network.encoder.hold_shallow()
     network = network.to(memory_format=torch.channels_last)
     train(network, iter(loader), held, plan, area, options.out)
 
