@@ -5,12 +5,18 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class MaskStoreError(Exception):
+    """A mask couldn't be kept; the message says why."""
+
 
 class MaskStore(Protocol):
     """Keeps PNG files by key."""
 
     async def put(self, key: str, png: bytes) -> None:
-        """Keep `png` under `key`."""
+        """Keep `png` under `key`; raises MaskStoreError when that fails."""
 
 
 class S3Masks:
@@ -28,12 +34,15 @@ class S3Masks:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3")
 
     async def put(self, key: str, png: bytes) -> None:
-        """Keep `png` under `key`; raises botocore's errors."""
+        """Keep `png` under `key`; raises MaskStoreError when S3 is down or refuses it."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self._put, key, png)
 
     def _put(self, key: str, png: bytes) -> None:
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=png, ContentType="image/png")
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=png, ContentType="image/png")
+        except (BotoCoreError, ClientError) as error:
+            raise MaskStoreError(str(error)) from error
 
 
 class LatestMasks:

@@ -83,6 +83,19 @@ def test_one_key_is_stored_once(mask_assets: MaskAssets, caller: httpx.Client) -
     assert after["duplicates"] - before["duplicates"] == 7
 
 
+def test_what_could_not_be_stored_is_stored_by_the_next_try(
+    stack: LocalStack, caller: httpx.Client
+) -> None:
+    """S3 away is a 503; it is not remembered as the key's answer."""
+    caller.timeout = httpx.Timeout(60)
+    stack.s3.down()
+    try:
+        assert upload(caller, "early", **{"Idempotency-Key": "early"}).status_code == 503
+    finally:
+        stack.s3.up()
+    assert upload(caller, "early", **{"Idempotency-Key": "early"}).status_code == 200
+
+
 def test_the_log_tells_each_upload(mask_assets: MaskAssets, caller: httpx.Client) -> None:
     """The log bears what the end-to-end proofs ask it for."""
     since = mask_assets.counters()["uploads"]
