@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -38,14 +39,14 @@ def say(text: str) -> None:
 
 
 def write(columns: Sequence[str], rows: Sequence[Row], output: Format) -> None:
-    """Write rows to stdout; a table leaves out nothing but the names of the fields."""
+    """Write rows to stdout: the named columns as a table, or every field as JSON."""
     if output is Format.json:
         print(json.dumps(rows, indent=2))
     elif output is Format.jsonl:
         for row in rows:
             print(json.dumps(row))
     elif rows:
-        table = Table()
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
         for column in columns:
             numbers = any(_is_number(row[column]) for row in rows)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")

@@ -48,7 +48,7 @@ class Run:
             submission = asyncio.create_task(self._submit(send))
             try:
                 with _bar(console) as bar:
-                    shown = bar.add_task("", total=len(self._jobs))
+                    shown = bar.add_task(self._words(), total=len(self._jobs))
                     while self._ended() < len(self._jobs) and time.monotonic() < end:
                         self._check(submission)
                         self._note(await next_events())
