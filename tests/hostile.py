@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -63,6 +64,7 @@ def photo(width: int = 240, height: int = 320) -> Image.Image:
     return Image.fromarray(pixels.astype(np.uint8))
 
 
+@cache
 def whole() -> dict[str, bytes]:
     """A good file of each allowed format and of JPEG's kinds."""
     return {
@@ -101,14 +103,14 @@ def _bombs() -> dict[str, bytes]:
 
 def _flat_bomb(side: int) -> bytes:
     """A picture of one colour: 400 million pixels in 400 KiB."""
-    deflate = zlib.compressobj(9)
+    deflate = zlib.compressobj(1)
     rows = [deflate.compress(bytes(side + 1)) for _ in range(side)]
     return png(_header(side, side), (b"IDAT", b"".join(rows) + deflate.flush()), (b"IEND", b""))
 
 
 def _text_bombs() -> dict[str, bytes]:
     head, rest = whole()["png"][8:33], whole()["png"][33:]
-    megabytes = zlib.compressobj(9)
+    megabytes = zlib.compressobj(1)
     packed = b"".join(megabytes.compress(bytes(1 << 20)) for _ in range(100)) + megabytes.flush()
     small = {
         "packed": (b"zTXt", b"Comment\x00\x00" + packed),
