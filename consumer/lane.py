@@ -63,7 +63,8 @@ class Lane:
         self._settler: asyncio.Task[None] | None = None
         self.halted: str | None = None
 
-    def __len__(self) -> int:
+    @property
+    def in_flight(self) -> int:
         """Jobs taken and not yet settled."""
         return len(self._tasks)
 

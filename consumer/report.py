@@ -38,7 +38,7 @@ class Report:
         joined = intake is not None and intake.joined
         lane = intake.lane if intake else None
         opened = lane is not None or (joined and intake is not None and intake.assigned is None)
-        halted = lane.halted if lane else None
+        halted = lane.halted if lane is not None else None
         holding = self._line.services.holds.reasons()
         return {
             "models": Check(ok=True, detail=", ".join(self._line.services.catalog.names)),
@@ -52,7 +52,7 @@ class Report:
         """How far the line is; counts in offsets, so an upper bound where there are gaps."""
         intake = self._line.intake
         position, end = intake.progress() if intake else (None, None)
-        in_flight = len(intake.lane) if intake and intake.lane else 0
+        in_flight = intake.lane.in_flight if intake and intake.lane else 0
         waiting = max(0, end - position) if position is not None and end is not None else 0
         return {
             "queue_max": self._limits.queue_max_size,

@@ -102,7 +102,7 @@ async def test_whatever_the_order_of_finishing_settling_is_in_offset_order(seed:
         await quiet()
     assert bench.settled == list(range(100)), f"seed {seed}"
     assert bench.began == list(range(100)), f"seed {seed}"
-    assert len(bench.lane) == 0
+    assert bench.lane.in_flight == 0
     await bench.lane.close(drain_seconds=0)
 
 
@@ -127,7 +127,7 @@ async def test_a_drain_settles_what_finishes_in_time_and_abandons_the_rest() -> 
     bench.finish[1].set()
     await closing
     assert bench.settled == [0, 1]
-    assert len(bench.lane) == 0
+    assert bench.lane.in_flight == 0
 
 
 async def test_a_lane_that_is_lost_says_so_and_settles_nothing_more() -> None:
@@ -152,7 +152,7 @@ async def test_too_many_dead_letters_in_a_row_halt_the_line_right_behind_the_las
     assert bench.settled == [0, 1, 2, 3]
     assert bench.lane.halted is not None
     assert "DEAD_LETTER_LIMIT" in bench.lane.halted
-    assert len(bench.lane) == 0
+    assert bench.lane.in_flight == 0
     await bench.lane.close(drain_seconds=0)
 
 
