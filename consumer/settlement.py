@@ -22,6 +22,8 @@ from consumer.status import message, stop_producer, terminal_event
 from schemas.dead_letter import dead_letter_headers
 
 TRANSACTION_TIMEOUT_MS = 10_000
+# The broker refuses a transaction's first batch while it asks its coordinator for the transaction.
+RETRY_BACKOFF_MS = 5
 SETTLE_SECONDS = 15.0
 START_SECONDS = 30.0
 # Above any dead letter: `max.message.bytes` of the topic is the limit that counts.
@@ -38,7 +40,10 @@ class Settlement:
         self._producer = AIOKafkaProducer(
             transactional_id=f"{settings.consumer_group}-{topic}-{number}",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
             max_request_size=MAX_REQUEST_BYTES,
+            # A record that only fitted its topic compressed must fit into the dead letters', too.
+            compression_type="gzip",
             **settings.connection(),
         )
 

@@ -1,0 +1,79 @@
+"""How fast, smooth and frugal the line is, on real Kafka, S3 and HTTP on this machine.
+
+speed     photos a second: the cores alone, a plain loop, and the whole line; where the time goes
+settling  exactly-once settling against produce-and-commit for each message
+loop      the event loop's lag while photos of 24 megapixels are worked on
+stages    milliseconds of each stage of a photo, beside the specification's
+memory    resident memory after 500 and after 2,000 jobs: takes minutes, so only when named
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import structlog
+
+from consumer import log
+from consumer.settings import Settings
+from producer_tools.local.stack import LocalStack
+from segmentation.catalog import Catalog
+from tests.benchmarks import loop, memory, settling, speed, stages
+from tests.benchmarks.photos import photos
+
+NAMES = ("speed", "settling", "loop", "stages", "memory")
+
+
+def main() -> None:
+    """Run the benchmarks that are named, or all but memory."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; none: all but memory")
+    parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
+    parser.add_argument("--count", type=int, default=100, help="photos of a round of speed (100)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
+    parser.add_argument("--jobs", type=int, default=memory.JOBS, help="jobs of memory (2000)")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(NAMES):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    log.configure("WARNING", "console")
+    run(given)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Start the local stack, and run what is asked for."""
+    names = given.names or NAMES[:-1]
+    with LocalStack(masks_in_memory=True) as stack:
+        os.environ.update(stack.environment())
+        settings = Settings()
+        for name in names:
+            structlog.get_logger().info("benchmark.started", name=name)
+            if name == "speed":
+                speed.measure(
+                    stack, settings, photos(given.photos, given.count), rounds=given.rounds
+                )
+            elif name == "settling":
+                settling.measure(stack, rounds=given.rounds)
+            elif name == "loop":
+                loop.measure(stack, rounds=given.rounds)
+            elif name == "stages":
+                stages.measure(_catalog(settings), settings.images)
+            else:
+                memory.measure(stack, jobs=given.jobs)
+
+
+def _catalog(settings: Settings) -> Catalog:
+    catalog = Catalog.load(
+        folder=settings.models.model_folder,
+        body_model=settings.models.qwen_model_path,
+        providers=settings.models.onnx_providers,
+        threads=stages.THREADS,
+    )
+    catalog.warm()
+    return catalog
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Processor time: the measure that other programs on the machine disturb least."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Meter:
+    """The processor time that some processes had used at one moment.
+
+    Attributes:
+        used: Seconds by the process's name.
+        busy: Seconds that all cores together were busy, with anybody's work.
+        pids: The processes by name.
+    """
+
+    used: Mapping[str, float]
+    busy: float
+    pids: Mapping[str, int]
+
+    @classmethod
+    def start(cls, pids: Mapping[str, int]) -> "Meter":
+        """Read the clocks of these processes."""
+        return cls({name: _seconds(pid) for name, pid in pids.items()}, _busy(), dict(pids))
+
+    def stop(self) -> tuple[dict[str, float], float]:
+        """Seconds that each process has used since, and that all others have."""
+        used = {name: _seconds(pid) - self.used[name] for name, pid in self.pids.items()}
+        return used, max(0.0, _busy() - self.busy - sum(used.values()))
+
+
+def _seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def _busy() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)

@@ -1,0 +1,154 @@
+"""Settling alone: jobs whose work is nothing, by our transactions and one message at a time.
+
+Both read the same jobs from the same broker, produce one terminal event for each, and commit. Ours
+settles runs, exactly once; the other awaits the event and the commit of each message before it
+takes the next, at least once.
+"""
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from statistics import median
+from unittest.mock import patch
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from consumer.intake import Intake
+from consumer.lane import Lane
+from consumer.line import SETTLE_INTERVAL_SECONDS
+from consumer.outcome import Outcome, Record
+from consumer.settings import KafkaSettings, LineSettings
+from consumer.settlement import Settlement
+from consumer.status import message, terminal_event
+from consumer.turns import Turn
+from producer_tools.local.stack import LocalStack
+from schemas.job import Job
+from schemas.status import Result, TimingsMs
+from tests.benchmarks.lines import make_line, submit
+from tests.benchmarks.tables import show
+
+AIM = 4.0
+JOBS = 2000
+ONE_BY_ONE_JOBS = 400
+
+
+def measure(stack: LocalStack, *, rounds: int) -> float:
+    """Print the table; give how many times as fast as one message at a time ours is."""
+    ours: list[float] = []
+    single: list[float] = []
+    for _ in range(rounds):
+        ours.append(asyncio.run(_rate(stack, _in_runs, JOBS)))
+        single.append(asyncio.run(_rate(stack, _one_by_one, ONE_BY_ONE_JOBS)))
+    ratio = median(a / b for a, b in zip(ours, single, strict=True))
+    show(
+        f"Settling of jobs without work, {rounds} rounds, medians",
+        ["", "jobs/s", "ratio"],
+        [
+            ["produce and commit, one message at a time", f"{median(single):.0f}", "1.0"],
+            ["ours, exactly once, in runs", f"{median(ours):.0f}", f"{ratio:.1f}"],
+        ],
+        note=f"aim: {AIM:g} times as fast",
+    )
+    return ratio
+
+
+async def _rate(
+    stack: LocalStack, settle_all: Callable[[KafkaSettings, int], Awaitable[float]], jobs: int
+) -> float:
+    line = await make_line(stack, "settling")
+    await submit(stack, line, ["s3://bucket/key"] * jobs)
+    with patch.dict(os.environ, line.environment(stack)):
+        return jobs / await settle_all(KafkaSettings(), jobs)
+
+
+async def _in_runs(kafka: KafkaSettings, jobs: int) -> float:
+    """Seconds that intake, lane and settlement take for so many jobs."""
+    begun: list[float] = []
+    left, ended = jobs, asyncio.Event()
+
+    async def open_lane(
+        consumer: AIOKafkaConsumer, partition: TopicPartition, resources: AsyncExitStack
+    ) -> tuple[Lane, int]:
+        settlement = await resources.enter_async_context(Settlement(kafka, partition))
+
+        async def settle(run: Sequence[Outcome]) -> None:
+            nonlocal left
+            await settlement.settle(run, bookmark="")
+            left -= len(run)
+            if left == 0:
+                ended.set()
+
+        begun.append(time.perf_counter())
+        lane = Lane(
+            capacity=LineSettings().max_in_flight,
+            dead_letter_limit=0,
+            work=_nothing,
+            settle=settle,
+            settle_interval=SETTLE_INTERVAL_SECONDS,
+        )
+        return lane, 0
+
+    async with Intake(kafka, open_lane=open_lane, drain_seconds=5) as intake:
+        await intake.run(ended)
+        return time.perf_counter() - begun[-1]
+
+
+async def _nothing(record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
+    fetch.pass_on()
+    segmentation.pass_on()
+    return _outcome(record)
+
+
+def _outcome(record: Record) -> Outcome:
+    """What a small job would end with."""
+    return Outcome(
+        record,
+        "completed",
+        1,
+        job=Job.read(record.value),
+        result=Result(
+            stored_keys={
+                "upper_body_mask": f"minio://mask-assets/masks/u/{uuid.uuid4()}/upper.png",
+                "lower_body_mask": f"minio://mask-assets/masks/u/{uuid.uuid4()}/lower.png",
+            },
+            width=550,
+            height=825,
+            coverage={"upper_body_mask": 0.1, "lower_body_mask": 0.2},
+        ),
+        timings=TimingsMs(queued=1.0, fetch=1.0, preprocess=1.0, segment=1.0, masks=1.0, total=5.0),
+    )
+
+
+async def _one_by_one(kafka: KafkaSettings, jobs: int) -> float:
+    """Seconds that the loop of most consumers takes for so many jobs."""
+    consumer = AIOKafkaConsumer(
+        kafka.jobs_topic,
+        group_id=kafka.consumer_group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        **kafka.connection(),
+    )
+    producer = AIOKafkaProducer(acks="all", **kafka.connection())
+    async with consumer, producer:
+        begin, left = 0.0, jobs
+        async for arrived in consumer:
+            begin = begin or time.perf_counter()
+            record = Record(
+                topic=arrived.topic,
+                partition=arrived.partition,
+                offset=arrived.offset,
+                timestamp_ms=arrived.timestamp,
+                key=arrived.key,
+                value=arrived.value,
+                headers=tuple(arrived.headers),
+            )
+            event = message(terminal_event(_outcome(record)), record, group=kafka.consumer_group)
+            await producer.send_and_wait(kafka.status_topic, partition=0, **event)
+            await consumer.commit()
+            left -= 1
+            if left == 0:
+                break
+        return time.perf_counter() - begin
