@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path, PurePosixPath
 
 
@@ -16,7 +17,14 @@ def available_cores(root: Path = Path("/")) -> int:
         root: Where `proc` and `sys` are; another folder only in tests.
     """
     quotas = [quota for folder in _groups(root) if (quota := _quota(folder)) is not None]
-    return max(1, int(min([len(os.sched_getaffinity(0)), *quotas])))
+    return max(1, int(min([_affinity(), *quotas])))
+
+
+def _affinity() -> int:
+    """Cores that the scheduler may put the process on; macOS doesn't tell, and has all."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _groups(root: Path) -> list[Path]:
