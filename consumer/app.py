@@ -46,6 +46,7 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
             settings.kafka, settings.line, services=services, tally=tally, from_offset=from_offset
         )
         report = Report(settings.line, line=line, inference=services.inference, tally=tally)
+        metrics.follow(report.stats)
         await stack.enter_async_context(
             HealthServer(
                 settings.serving.host,

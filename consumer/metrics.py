@@ -40,9 +40,6 @@ class Metrics:
         self.registry: Final = registry
 
         # The job's way.
-        self.records: Final = Counter(
-            "mask_records_taken", "Records taken from the jobs topic.", registry=registry
-        )
         self.jobs: Final = Counter(
             "mask_jobs",
             "Jobs settled, by terminal state; code is empty unless the job failed.",

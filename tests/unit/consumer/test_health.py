@@ -82,13 +82,13 @@ async def test_readyz_shows_every_check() -> None:
 async def test_metrics_are_prometheus_text() -> None:
     """Every name has the prefix, and holds are there before the first one."""
     consumer = Consumer()
-    consumer.metrics.records.inc()
+    consumer.metrics.lanes_lost.inc()
     async with consumer.server() as server:
         answer = await get(server, "/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
     assert all(line.startswith("mask_") for line in lines)
-    assert "mask_records_taken_total 1.0" in lines
+    assert "mask_lanes_lost_total 1.0" in lines
     assert 'mask_holding{code="storage_unavailable"} 0.0' in lines
     assert any(line.startswith("mask_process_resident_memory_bytes") for line in lines)
 

@@ -63,8 +63,8 @@ def test_the_lines_gauges_are_those_of_stats() -> None:
 def test_two_consumers_in_one_process_count_apart() -> None:
     """There is no registry of the whole process."""
     first, second = Metrics(), Metrics()
-    first.records.inc()
-    assert samples(second)["mask_records_taken_total"] == 0
+    first.lanes_lost.inc()
+    assert samples(second)["mask_lanes_lost_total"] == 0
 
 
 async def test_a_blocked_loop_is_seen() -> None:
