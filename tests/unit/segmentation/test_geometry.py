@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentation.hips import above_hips, hip_line
@@ -58,6 +58,7 @@ def test_pad_at_the_end_begins_at_the_corner() -> None:
     assert place(PAD, 946, 400) == Placement(473, 473, 0, 0, 473, 200)
 
 
+@settings(deadline=None)
 @given(width=SIDES, height=SIDES, said=st.sampled_from([STRETCH, AREA, PAD, AROUND]))
 def test_a_photo_lies_inside_its_tensor(width: int, height: int, said: Input) -> None:
     """And the way back from any output lies inside the output."""

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
@@ -72,6 +72,7 @@ def test_values_that_arent_numbers_are_nothing() -> None:
     assert quantise(np.full((2, 2), np.nan, np.float32)).max() == 0
 
 
+@settings(deadline=None)
 @given(
     shares=arrays(np.uint8, (2, 7, 5), elements=st.integers(0, 127)),
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
@@ -112,6 +113,7 @@ def test_seg_map_takes_the_likeliest_class() -> None:
     np.testing.assert_array_equal(np.repeat([1, 2], 4)[:, None].repeat(8, 1), ids)
 
 
+@settings(deadline=None)
 @given(grey=GREY)
 def test_a_grey_png_is_what_was_encoded(grey: Pixels) -> None:
     """Whichever way; and a reader of another make agrees that it is 8-bit grey."""
