@@ -66,6 +66,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._opening = asyncio.Lock()
         self._resources = AsyncExitStack()
         self._position: int | None = None
+        self._wary = False
         self.joined = False
         self.assigned: TopicPartition | None = None
         self.lane: Lane | None = None
@@ -165,19 +166,41 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._resources.aclose()
 
     async def _take(self, lane: Lane) -> None:
+        room = 1 if self._wary else lane.room
         try:
-            batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=lane.room)
+            batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=room)
         except NoOffsetForPartitionError:
             return  # told of the time before the lane's own seek
         except OffsetOutOfRangeError as error:
             await lane.halt(f"the jobs topic no longer holds what comes next: {error}")
             return
+        except UnicodeDecodeError as error:
+            await self._stand_before_unreadable(lane, error)
+            return
+        self._wary = False
         for records in batches.values():
             for record in records:
                 # A lane closed meanwhile leaves the record to the partition's next owner.
                 if lane is self.lane:
                     lane.take(_as_arrived(record))
                     self._position = record.offset + 1
+
+    async def _stand_before_unreadable(self, lane: Lane, error: UnicodeDecodeError) -> None:
+        """Take and settle what comes before the record; then halt, since only a person may skip it.
+
+        aiokafka can't give us a record with a header whose name is no UTF-8, not even to put it
+        aside; what it read before that record in the same call, it gives when asked again.
+        """
+        if not self._wary:
+            self._wary = True
+        elif lane.in_flight:
+            await self._poll_nothing(lane.settled())
+        elif self.assigned is not None:
+            offset = await self._consumer.position(self.assigned)
+            await lane.halt(
+                f"the record at offset {offset} can't be read, a header's name is no UTF-8"
+                f" ({error}): `maskline consume --from-offset {offset + 1}` goes on without it"
+            )
 
     async def _poll_nothing(self, event: Awaitable[object]) -> None:
         """Wait a moment for `event`, then show the group that we are there, taking no record."""

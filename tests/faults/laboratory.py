@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import time
 import uuid
@@ -32,10 +33,11 @@ from tests.faults.evidence import (
 )
 from tests.faults.owner import POLL_SECONDS, Owner, Stalled, until
 from tests.faults.watch import Watch
-from tests.faults.workload import BUCKET, LOWER_ONLY, REJECTED, Planned, objects, submit
+from tests.faults.workload import BUCKET, LOWER_ONLY, REJECTED, Planned, objects, plan, submit
 from tests.models import TRIVIAL, write_trivial_body_model
 
 SETTLE_SECONDS = 120.0
+BACKLOG = 50
 LATENCY_MS = (0, 50)
 CALLBACK_TIMEOUT_SECONDS = 4.0
 Say = Callable[[str], None]
@@ -59,8 +61,8 @@ class Laboratory:
         self._folder = folder
         self._seed = seed
         self._uploads: list[Upload] = []
+        self._refills = 0
         self._foreseen: dict[int, Foreseen] = {}
-        self._ghosts: list[int] = []
         token = uuid.uuid4().hex[:8]
         self._line = {
             "JOBS_TOPIC": f"mask.jobs.{token}",
@@ -109,9 +111,13 @@ class Laboratory:
 
     async def submit(self, planned: Sequence[Planned]) -> None:
         """Submit the workload, and remember how each record must end."""
-        foreseen, ghosts = await submit(self.bootstrap, self.jobs_topic, planned)
-        self._foreseen |= foreseen
-        self._ghosts += ghosts
+        foreseen, _ = await submit(self.bootstrap, self.jobs_topic, planned)
+        for offset, how in foreseen.items():
+            self.foresee(offset, how)
+
+    def foresee(self, offset: int, how: Foreseen) -> None:
+        """Remember how a record must end."""
+        self._foreseen[offset] = how
         self.records = len(self._foreseen)
 
     def behave(self) -> None:
@@ -121,11 +127,11 @@ class Laboratory:
         service.misbehave(delay_ms=LATENCY_MS, seed=self._seed)
         service.misbehave(jobs=f"{REJECTED}.*", mode="status", status=422)
 
-    def start(self, **settings: str) -> Owner:
+    def start(self, *options: str, **settings: str) -> Owner:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""
         name = f"consumer-{len(list(self._folder.glob('consumer-*.log'))):03}"
         env = {**os.environ, **self._environment(), **settings}
-        owner = Owner(name, folder=self._folder, env=env)
+        owner = Owner(name, *options, folder=self._folder, env=env)
         self.owners.append(owner)
         return owner
 
@@ -162,9 +168,18 @@ class Laboratory:
                 )
             await asyncio.sleep(POLL_SECONDS)
 
+    async def refill(self) -> None:
+        """See to it that there is work left: a fault that meets an idle line shows nothing."""
+        if self.records - self.watch.settled < BACKLOG:
+            self._refills += 1
+            seed = self._seed * 1000 + self._refills
+            await self.submit(plan(seed, records=BACKLOG, poisoned=BACKLOG // 25))
+
     async def moves_on(self, by: int = 1, *, seconds: float = SETTLE_SECONDS) -> float:
-        """Wait until `by` more records are settled, or all are; give the seconds it took."""
-        count = min(self.records, self.watch.settled + by)
+        """Wait until `by` more records are settled; give the seconds it took."""
+        count = self.watch.settled + by
+        if count > self.records:
+            await self.refill()
         return await self.watch.reaches(count, seconds=seconds)
 
     def watch_owners(self) -> None:
@@ -258,15 +273,11 @@ class Laboratory:
 
 
 def _write_models(folder: Path) -> None:
-    """Write the trivial model, and one of the same weights that knows no upper body."""
+    """Write the trivial model, and its like that knows no upper body."""
     folder.mkdir(parents=True, exist_ok=True)
     write_trivial_body_model(folder)
+    shutil.copy(folder / f"{TRIVIAL}.onnx", folder / f"{LOWER_ONLY}.onnx")
     manifest = (folder / f"{TRIVIAL}.toml").read_text(encoding="utf-8")
-    lines = [
-        line.replace(f'name = "{TRIVIAL}"', f'name = "{LOWER_ONLY}"').replace(
-            '"upper_body_mask", ', ""
-        )
-        for line in manifest.splitlines()
-        if not line.startswith("upper = ")
-    ]
-    (folder / f"{LOWER_ONLY}.toml").write_text("\n".join(lines), encoding="utf-8")
+    lines = [line for line in manifest.splitlines() if not line.startswith("upper = ")]
+    lower_only = "\n".join(lines).replace(TRIVIAL, LOWER_ONLY).replace('"upper_body_mask", ', "")
+    (folder / f"{LOWER_ONLY}.toml").write_text(lower_only, encoding="utf-8")

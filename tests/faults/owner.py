@@ -41,7 +41,7 @@ async def until(happened: Callable[[], bool], what: str, *, seconds: float) -> f
 class Owner:
     """One `maskline consume`, whether it owns the partition or stands by."""
 
-    def __init__(self, name: str, *, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, name: str, *options: str, folder: Path, env: Mapping[str, str]) -> None:
         """Start it; what it says goes to `folder`/`name`.log."""
         self.name = name
         self.log = folder / f"{name}.log"
@@ -51,7 +51,7 @@ class Owner:
         self._said: list[dict[str, Any]] = []
         self._child = Child(
             name,
-            (sys.executable, "-m", "producer_tools", "consume"),
+            (sys.executable, "-m", "producer_tools", "consume", *options),
             log=self.log,
             env={**env, "HOST": ports.HOST, "HEALTH_PORT": str(self.port)},
         )
