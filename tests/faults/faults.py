@@ -132,6 +132,23 @@ async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
     await laboratory.moves_on()
 
 
+async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
+    """Let a standby come and go while the line holds: the owner holds on, nothing is given up."""
+    owner = await _in_the_midst(laboratory, fault)
+    await asyncio.to_thread(laboratory.stack.s3.down)
+    try:
+        await owner.holds("storage_unavailable")
+        standby = laboratory.start()
+        await standby.is_ready()
+        await owner.holds("storage_unavailable")
+        await standby.end()
+        laboratory.dismiss(standby)
+    finally:
+        await asyncio.to_thread(laboratory.stack.s3.up)
+    await owner.is_ready()
+    await laboratory.moves_on()
+
+
 async def s3_pause(laboratory: Laboratory, fault: Fault) -> None:
     """Stop S3: its connections stay open and nothing comes."""
     await _in_the_midst(laboratory, fault)
@@ -208,6 +225,7 @@ KINDS: dict[str, Do] = {
         broker_restart,
         broker_pause,
         s3_down,
+        rebalance_in_hold,
         s3_pause,
         callback_503,
         callback_refuses,

@@ -10,6 +10,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "order": ("sigkill",),
     "fencing": ("takeover", "broker_pause"),
     "holds": ("s3_down", "callback_503", "wrong_secret", "wrong_s3_key", "callback_refuses"),
+    "rebalances": ("rebalances", "rebalance_in_hold", "sigterm"),
     "broker": ("broker_kill", "broker_restart", "broker_pause"),
     "callback": ("callback_503", "callback_refuses", "callback_cuts", "callback_late"),
     "mixed": (
@@ -23,6 +24,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
         "broker_restart",
         "broker_pause",
         "s3_down",
+        "rebalance_in_hold",
         "s3_pause",
         "callback_503",
         "callback_refuses",
