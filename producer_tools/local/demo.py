@@ -133,7 +133,8 @@ def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Cons
         console.print("Starting the consumer …")
         with Consumer(stack.environment(), folder=out) as consumer:
             s3 = stack.s3.client()
-            events = asyncio.run(Run(jobs, kafka, s3, consumer).follow(timeout, console))
+            parts = (consumer, stack.kafka, stack.s3, stack.mask_assets)
+            events = asyncio.run(Run(jobs, kafka, s3, parts).follow(timeout, console))
             masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
     shown = [Shown(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()]
     contact_sheet([_entry(one) for one in shown[:MOST_ON_SHEET]], out / SHEET)

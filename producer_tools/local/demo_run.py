@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from consumer.settings import KafkaSettings
 from producer_tools.client import SendJob, following, submitting
-from producer_tools.local.consumer import Consumer
 from producer_tools.local.errors import LocalStackError
+from producer_tools.local.part import Part
 from producer_tools.local.stack import UPLOAD_BUCKET
 from producer_tools.submit import submit_photo
 from schemas.status import TERMINAL_STATES, StatusEvent
@@ -24,19 +24,20 @@ class Run:
     """The photos' jobs, from submitting to their ends."""
 
     def __init__(
-        self, jobs: Mapping[str, Path], kafka: KafkaSettings, s3: Any, consumer: Consumer
+        self, jobs: Mapping[str, Path], kafka: KafkaSettings, s3: Any, parts: Sequence[Part]
     ) -> None:
+        """`parts`: what must not end before the jobs do."""
         self._jobs = jobs
         self._kafka = kafka
         self._s3 = s3
-        self._consumer = consumer
+        self._parts = parts
         self._latest: dict[str, StatusEvent] = {}
 
     async def follow(self, timeout: float, console: Console) -> dict[str, StatusEvent]:
         """Submit the jobs and follow them, at most so many seconds; give each one's latest event.
 
         Raises:
-            LocalStackError: the consumer ended.
+            LocalStackError: a part ended.
             KafkaError, BotoCoreError, ClientError: Kafka or S3 can't be used.
         """
         connection = self._kafka.connection()
@@ -66,11 +67,12 @@ class Run:
     def _check(self, submission: asyncio.Task[None]) -> None:
         if submission.done():
             submission.result()
-        if not self._consumer.child.running:
-            raise LocalStackError(
-                "The consumer ended while jobs were under way. The end of its log:\n"
-                f"{self._consumer.child.log_tail()}"
-            )
+        for part in self._parts:
+            if not part.child.running:
+                raise LocalStackError(
+                    f"{part.name} ended while jobs were under way. The end of its log:\n"
+                    f"{part.child.log_tail()}"
+                )
 
     def _note(self, events: Sequence[StatusEvent]) -> None:
         for event in events:

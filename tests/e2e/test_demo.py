@@ -102,6 +102,15 @@ def started(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.
         demo.kill()
 
 
+def test_a_broker_that_dies_ends_the_demo_with_its_log(started: subprocess.Popen[str]) -> None:
+    """It doesn't wait for what can't come any more."""
+    family = psutil.Process(started.pid).children(recursive=True)
+    next(child for child in family if "kafka.Kafka" in child.cmdline()).kill()
+    _, words = started.communicate(timeout=100)
+    assert (3, True) == (started.returncode, "ended" in words)
+    assert "Traceback" not in words
+
+
 def test_ctrl_c_stops_everything(started: subprocess.Popen[str]) -> None:
     """Nothing that it started outlives it."""
     family = psutil.Process(started.pid).children(recursive=True)
