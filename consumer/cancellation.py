@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumer.settings import KafkaSettings
+from consumer.stopping import stop_consumer
 from schemas.control import Cancel
 from schemas.errors import InvalidMessage
 
@@ -43,7 +44,7 @@ class Cancellations:
             while await self._consumer.position(self._topic) < end:
                 await self._read()
         except BaseException:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise
         self._follower = asyncio.create_task(self._follow(), name="cancellation.follow")
         return self
@@ -52,7 +53,7 @@ class Cancellations:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.wait([self._follower])
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     @contextmanager
     def heeded(self, job_id: str, offset: int) -> Iterator[None]:

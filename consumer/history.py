@@ -4,6 +4,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.settings import KafkaSettings
+from consumer.stopping import stop_consumer
 from schemas.errors import InvalidMessage
 from schemas.status import TERMINAL_STATES, StatusEvent
 
@@ -35,7 +36,7 @@ async def last_settled(settings: KafkaSettings, jobs: TopicPartition) -> int | N
         await consumer.start()
         return await _scan(consumer, settings, jobs)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def _scan(

@@ -21,6 +21,7 @@ from consumer.errors import LaneLost
 from consumer.lane import Lane
 from consumer.outcome import Record
 from consumer.settings import KafkaSettings
+from consumer.stopping import stop_consumer
 
 log = structlog.get_logger()
 
@@ -30,7 +31,6 @@ HEARTBEAT_INTERVAL_MS = 500
 REBALANCE_TIMEOUT_MS = 60_000
 # Reading all of the status topic may take this long, where the committed offset is lost.
 OPEN_SECONDS = 240.0
-STOP_SECONDS = 5.0
 POLL_MS = 200
 IDLE_SECONDS = 1.0
 
@@ -220,13 +220,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     async def _leave(self) -> None:
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._consumer.stop()
-        except (KafkaError, TimeoutError) as error:
-            # `stop()` waits for a coordinator that may be gone; the session's time-out serves too.
-            log.warning("group.not_left", reason=repr(error))
-            await self._consumer._client.close()
+        if not await stop_consumer(self._consumer):
+            log.warning("group.not_left", reason="the session's time-out serves too")
 
 
 def _as_arrived(record: "ConsumerRecord[bytes | None, bytes | None]") -> Record:

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from consumer.settings import KafkaSettings
+from consumer.stopping import stop_consumer
 from schemas.errors import InvalidMessage
 from schemas.status import StatusEvent
 
@@ -104,7 +105,7 @@ class Ledger:
                         self._hear(record, settings.consumer_group, jobs, start)
             self._heard = end
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     def _hear(
         self,

@@ -180,7 +180,12 @@ class Laboratory:
         count = self.watch.settled + by
         if count > self.records:
             await self.refill()
-        return await self.watch.reaches(count, seconds=seconds)
+
+        def moved_on() -> bool:
+            self.watch_owners()
+            return self.watch.settled >= count
+
+        return await until(moved_on, f"{by} more records are settled", seconds=seconds)
 
     def watch_owners(self) -> None:
         """Raise where a consumer has ended that nobody ended."""

@@ -38,6 +38,7 @@ DOORS = {
         "consumer.line",
         "consumer.settlement",
         "consumer.status",
+        "consumer.stopping",
         "consumer.topics",
         "producer_tools.client",
         "producer_tools.local",
