@@ -31,7 +31,7 @@ def measure(stack: LocalStack, *, jobs: int = JOBS, settled_in: int = SETTLED_IN
     Each figure is the median of resident memory over the last quarter of a step: it goes up and
     down with the photos that are under way.
     """
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     sizes = [_SMALLEST * (_LARGEST / _SMALLEST) ** chance.random() for _ in range(_PHOTOS)]
     images = upload(stack, [jpeg(size, seed=index) for index, size in enumerate(sizes)])
     line = asyncio.run(make_line(stack, "memory"))

@@ -24,16 +24,16 @@ def photos(folder: Path | None, count: int) -> list[bytes]:
 def jpeg(megapixels: float, *, seed: int = SEED) -> bytes:
     """A JPEG of so many megapixels, 2:3, cut from a public-domain photo."""
     width = round((megapixels * MEGAPIXEL * WIDTH / HEIGHT) ** 0.5)
-    return _saved(_cut(random.Random(seed), (width, round(width * HEIGHT / WIDTH))))  # noqa: S311
+    return _saved(_cut(random.Random(seed), (width, round(width * HEIGHT / WIDTH))))
 
 
 def square_jpeg(side: int) -> bytes:
     """A JPEG of `side` x `side` pixels, cut from a public-domain photo."""
-    return _saved(_cut(random.Random(SEED), (side, side)))  # noqa: S311
+    return _saved(_cut(random.Random(SEED), (side, side)))
 
 
 def _crops(count: int) -> list[bytes]:
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     return [_saved(_cut(chance, (WIDTH, HEIGHT))) for _ in range(count)]
 
 

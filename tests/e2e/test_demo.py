@@ -52,7 +52,7 @@ def test_a_folder_of_photos_becomes_masks_a_table_and_a_sheet(
 ) -> None:
     """One photo is done and one can't be, which the exit code, the table and the words say."""
     out = tmp_path / "out"
-    ran = subprocess.run(  # noqa: S603 - our own program
+    ran = subprocess.run(
         [*COMMAND, str(photos), "--out", str(out)],
         env=environment,
         capture_output=True,
@@ -77,7 +77,7 @@ def test_a_folder_of_photos_becomes_masks_a_table_and_a_sheet(
 def test_without_photos_it_takes_those_of_installed_packages(tmp_path: Path) -> None:
     """With the default model; the exit code is 0."""
     out = tmp_path / "out"
-    ran = subprocess.run(  # noqa: S603 - our own program
+    ran = subprocess.run(
         [*COMMAND, "--out", str(out)], capture_output=True, text=True, timeout=SECONDS
     )
     assert 0 == ran.returncode, ran.stderr
@@ -88,7 +88,7 @@ def test_without_photos_it_takes_those_of_installed_packages(tmp_path: Path) -> 
 @pytest.fixture
 def started(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A demo that has come as far as starting the consumer."""
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [*COMMAND, "--out", str(tmp_path)],
         env=environment,
         stderr=subprocess.PIPE,

@@ -70,7 +70,7 @@ def draw(
         faults: How many.
         outage: Seconds that an outage of S3 or the callback lasts.
     """
-    dice = random.Random(f"{seed} {schedule}")  # noqa: S311  repeatable on purpose
+    dice = random.Random(f"{seed} {schedule}")
     kinds = _kinds(SCHEDULES[schedule], faults, dice)
     moments = sorted(
         dice.randint(int(records * _FIRST), int(records * _LAST)) for _ in range(faults)

@@ -63,8 +63,8 @@ async def test_the_largest_record_is_the_largest_that_the_topic_takes(
     async with Laboratory(stack, folder=tmp_path, seed=seed) as laboratory:
         where = (laboratory.bootstrap, laboratory.jobs_topic)
 
-        one_more = await topic_takes(*where, largest(0, random.Random(seed), over=1))  # noqa: S311
-        just_so = await topic_takes(*where, largest(0, random.Random(seed)))  # noqa: S311
+        one_more = await topic_takes(*where, largest(0, random.Random(seed), over=1))
+        just_so = await topic_takes(*where, largest(0, random.Random(seed)))
 
     assert (one_more, just_so) == (False, True)
 

@@ -58,7 +58,7 @@ def objects() -> dict[str, bytes]:
 
 def plan(seed: int, *, records: int, poisoned: int) -> list[Planned]:
     """Give `records` records, `poisoned` of them bad in turn in every way, shuffled."""
-    draw = random.Random(seed)  # noqa: S311  repeatable on purpose
+    draw = random.Random(seed)
     kinds = [POISONS[number % len(POISONS)] for number in range(poisoned)]
     kinds += [GOOD[draw.randrange(len(GOOD))] for _ in range(records - poisoned)]
     draw.shuffle(kinds)

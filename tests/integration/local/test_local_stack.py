@@ -58,7 +58,7 @@ def eventually(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A program with a running stack in `tmp_path`."""
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [sys.executable, "-c", _OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as program:
         assert program.stdout is not None
@@ -120,7 +120,7 @@ folder = Path({str(tmp_path)!r})
 child = Child("Thing", ("sleep", "60"), log=folder / "log", scratch=folder / "scratch")
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", program], check=False)  # noqa: S603 - our own words
+    subprocess.run([sys.executable, "-c", program], check=False)
     assert eventually(lambda: not scratch.exists() and not belonging_to(tmp_path))
 
 

@@ -100,7 +100,7 @@ def test_stdout_stays_empty_in_a_process_of_its_own() -> None:
         log.configure("INFO", "json")
         structlog.get_logger().info("a.done")
     """
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
     )
     assert done.stdout == ""

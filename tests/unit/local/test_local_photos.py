@@ -21,7 +21,7 @@ def test_the_packages_are_not_imported() -> None:
         "import sys; from producer_tools.local.photos import demo_photos; demo_photos(); "
         "print({'skimage', 'matplotlib'} & set(sys.modules))"
     )
-    ran = subprocess.run(  # noqa: S603 - our own words
+    ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ran.stdout == "set()\n"

@@ -54,7 +54,7 @@ def test_the_corpus_run_crashes_nowhere_and_stays_small(tmp_path: Path) -> None:
     """The command over the same corpus: its counts add up, and 512 MiB are enough for all of it."""
     for hostile in CORPUS:
         (tmp_path / hostile.name).write_bytes(hostile.file)
-    run = subprocess.run(  # noqa: S603  our own module, on a folder of our own
+    run = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.corpus", str(tmp_path)],
         capture_output=True,
         text=True,
