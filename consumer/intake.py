@@ -120,7 +120,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Note what we own: the loop opens the lane, since an error raised here would be lost."""
-        # aiokafka leaves this to nobody: without it an owner that was away and comes back claims the
+        # aiokafka never calls this: without it an owner that was away and comes back claims the
         # partition as loudly as the one who has it now, and takes it back half the time.
         StickyPartitionAssignor.on_generation_assignment(self._consumer._coordinator.generation)
         self.joined = True
