@@ -124,6 +124,7 @@ async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
     owner = await _in_the_midst(laboratory, fault)
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
+        await laboratory.add()
         await owner.holds("storage_unavailable")
         await asyncio.sleep(fault.seconds)
     finally:
@@ -137,6 +138,7 @@ async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
     owner = await _in_the_midst(laboratory, fault)
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
+        await laboratory.add()
         await owner.holds("storage_unavailable")
         standby = laboratory.start()
         await standby.is_ready()
@@ -166,6 +168,7 @@ async def callback_503(laboratory: Laboratory, fault: Fault) -> None:
     service = laboratory.stack.mask_assets
     service.behave()
     service.misbehave(mode="status", status=503)
+    await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     laboratory.behave()
     await owner.is_ready()
@@ -180,6 +183,7 @@ async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     service.misbehave(mode="status", status=503)  # so that nothing is taken unseen
     await laboratory.keep_uploads()
     service.kill()
+    await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     await asyncio.to_thread(service.restart)
     laboratory.behave()
@@ -265,6 +269,7 @@ async def _replaced(
     await owner.end()
     laboratory.dismiss(owner)
     misled = laboratory.start(**wrong)
+    await laboratory.add()
     await misled.holds(reason)
     await misled.end()
     laboratory.dismiss(misled)

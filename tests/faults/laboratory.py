@@ -171,9 +171,13 @@ class Laboratory:
     async def refill(self) -> None:
         """See to it that there is work left: a fault that meets an idle line shows nothing."""
         if self.records - self.watch.settled < BACKLOG:
-            self._refills += 1
-            seed = self._seed * 1000 + self._refills
-            await self.submit(plan(seed, records=BACKLOG, poisoned=BACKLOG // 25))
+            await self.add()
+
+    async def add(self) -> None:
+        """Submit some more records."""
+        self._refills += 1
+        seed = self._seed * 1000 + self._refills
+        await self.submit(plan(seed, records=BACKLOG, poisoned=BACKLOG // 25))
 
     async def moves_on(self, by: int = 1, *, seconds: float = SETTLE_SECONDS) -> float:
         """Wait until `by` more records are settled; give the seconds it took."""
