@@ -8,25 +8,21 @@ Signatures::
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
-from threading import Thread
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from consumer.daemons import Daemons
 from consumer.errors import JobFailed, StartError
 from consumer.settings import S3Settings
 from consumer.storage_fault import fault
 from schemas.job import ImageReference
-
-T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 30
@@ -38,13 +34,16 @@ class Images:
     def __init__(self, settings: S3Settings, *, max_bytes: int, threads: int) -> None:
         self._settings = settings
         self._max_bytes = max_bytes
-        self._threads = threads
+        self._connections = threads
+        self._threads = Daemons("images")
         self._slots = asyncio.Semaphore(threads)
         self._client: Any = None
 
     async def __aenter__(self) -> Self:
         try:
-            self._client = await _in_thread(partial(_client, self._settings, self._threads))
+            self._client = await self._threads.run(
+                partial(_client, self._settings, self._connections)
+            )
         except (BotoCoreError, ValueError) as error:
             raise StartError(
                 f"S3_ENDPOINT_URL, S3_REGION or the AWS profile can't be used: {error}",
@@ -59,7 +58,8 @@ class Images:
         traceback: TracebackType | None,
     ) -> None:
         # Fetches that were cancelled may still wait for S3; they are daemons and hold up nobody.
-        await _in_thread(self._client.close)
+        await self._threads.run(self._client.close)
+        self._threads.close()
 
     async def fetch(self, reference: ImageReference, *, sha256: str | None = None) -> bytes:
         """Read one photo, trying once; `sha256` is checked when it is given, in hex.
@@ -74,7 +74,7 @@ class Images:
                 "image_forbidden", f"{reference} is not in S3_ALLOWED_BUCKETS", stage="fetch"
             )
         async with self._slots:
-            return await _in_thread(partial(self._read, reference, sha256))
+            return await self._threads.run(partial(self._read, reference, sha256))
 
     def _read(self, reference: ImageReference, sha256: str | None) -> bytes:
         """Read the photo, in a thread."""
@@ -127,6 +127,8 @@ def _client(settings: S3Settings, threads: int) -> Any:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         tcp_keepalive=True,
+        # botocore's own, a list of its features, takes a tenth of a request's time to put together.
+        user_agent="maskline",
         # We hold, with an event for each wait; botocore would retry unseen.
         retries={"total_max_attempts": 1},
         s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
@@ -140,22 +142,3 @@ def _client(settings: S3Settings, threads: int) -> Any:
         region_name=settings.s3_region,
         config=config,
     )
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run the work in a daemon thread of its own.
-
-    An executor's threads are joined when Python ends, and one that waits for a dead S3 would hold
-    up the exit for half a minute; starting a thread takes 0.1 ms.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        future.set_running_or_notify_cancel()
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    Thread(target=run, name="images", daemon=True).start()
-    return await asyncio.wrap_future(future)

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable
 from threading import Thread
 from typing import Any
 
+from moto.core.exceptions import ServiceException
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+from moto.s3.models import FakeKey, s3_backends
 from werkzeug.serving import ThreadedWSGIServer
 
 from producer_tools.local.ports import HOST
@@ -105,9 +108,31 @@ def application(access_key: str) -> Application:
         if "Credential=" in authorization and known not in authorization:
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [_UNKNOWN_KEY]
+        if (found := _plainly_asked(environ)) is not None:
+            start_response("200 OK", list(found.response_dict.items()))
+            return [found.value]
         return s3(environ, start_response)
 
     return answer
+
+
+def _plainly_asked(environ: dict[str, Any]) -> Any:
+    """Give the object of a plain GET, of which a consumer makes one for each photo, else None.
+
+    The way through moto's request handling, for all else that S3 knows, takes four times as long.
+    """
+    conditions = ("HTTP_RANGE", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
+    if environ["REQUEST_METHOD"] != "GET" or environ["QUERY_STRING"]:
+        return None
+    bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+    if not key or any(name in environ for name in conditions):
+        return None
+    name = key.encode("latin-1").decode(errors="replace")  # as WSGI hands it over
+    try:
+        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, name)
+    except ServiceException:
+        return None
+    return found if isinstance(found, FakeKey) else None
 
 
 def main() -> None:
