@@ -10,9 +10,12 @@ import typer
 from consumer import topics
 from consumer.__main__ import run
 from consumer.errors import StartError
-from consumer.settings import KafkaSettings, load
+from consumer.settings import KafkaSettings, ModelSettings, load
+from producer_tools.models import check_model, show_models
 from producer_tools.output import Format, FormatOption, say, write
 from schemas.export import export
+from segmentation.cores import available_cores
+from segmentation.errors import ModelError
 
 app = typer.Typer(
     name="maskline",
@@ -22,10 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The line's topics.")
+models_app = typer.Typer(no_args_is_help=True, help="The models that jobs can name.")
 schemas_app = typer.Typer(no_args_is_help=True, help="The message contract.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(models_app, name="models")
 app.add_typer(schemas_app, name="schemas")
 app.command("consume")(run)
+
+MODEL_EXIT = 4
 
 
 @app.command("demo")
@@ -85,6 +92,31 @@ def check_topics(output: FormatOption = Format.table) -> None:
         raise typer.Exit(3)
 
 
+@models_app.command("list")
+def list_all_models(output: FormatOption = Format.table) -> None:
+    """List every model that there is a manifest for, and whether its file is there."""
+    settings = load(ModelSettings)
+    show_models(settings.model_folder, settings.qwen_model_path, output)
+
+
+@models_app.command("check")
+def check_model_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An ONNX file.")],
+    output: FormatOption = Format.table,
+) -> None:
+    """Run a model once: what it is, which outputs it gives, and what is wrong with it."""
+    settings = load(ModelSettings)
+    good = check_model(
+        file,
+        folder=settings.model_folder,
+        providers=settings.onnx_providers,
+        threads=settings.onnx_threads or available_cores(),
+        output=output,
+    )
+    if not good:
+        raise typer.Exit(MODEL_EXIT)
+
+
 @schemas_app.command("export")
 def export_schemas(directory: Path) -> None:
     """Write JSON Schema and AsyncAPI of every message into DIRECTORY."""
@@ -99,6 +131,9 @@ def main() -> None:
     except StartError as error:
         say(f"maskline: {error}")
         sys.exit(error.exit_code)
+    except ModelError as error:
+        say(f"maskline: {error}")
+        sys.exit(MODEL_EXIT)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""`maskline models`: what models there are, and what a model file is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from producer_tools.output import Format, say, write
+from segmentation.inspection import Inspection, inspect, list_models
+
+
+def show_models(folder: Path | None, body_model: str | None, output: Format) -> None:
+    """Write every model that there is a manifest for, and whether its file is there.
+
+    Raises:
+        ModelError: A manifest is broken, or `body_model` has none.
+    """
+    rows = [
+        {
+            "model": model.name,
+            "installed": model.installed,
+            "default": model.default,
+            "outputs": ", ".join(model.outputs),
+            "file": model.file,
+            "manifest": model.manifest,
+            "source": model.source,
+        }
+        for model in list_models(folder, body_model)
+    ]
+    write(("model", "installed", "default", "outputs", "file"), rows, output)
+
+
+def check_model(
+    file: Path,
+    *,
+    folder: Path | None,
+    providers: Sequence[str],
+    threads: int,
+    output: Format,
+) -> bool:
+    """Run the model at 1 and `threads` threads and write what it is; True when nothing is wrong.
+
+    Raises:
+        ModelError: The file can't be loaded at all.
+    """
+    found = inspect(file, folder=folder, providers=providers, threads=sorted({1, threads}))
+    facts = _facts(found)
+    if output is Format.table:
+        rows = [{"fact": fact, "value": _words(value)} for fact, value in facts.items()]
+        write(("fact", "value"), rows, output)
+    else:
+        write((), [facts], output)
+    for fault in found.faults:
+        say(f"wrong: {fault}")
+    if found.suggestion is not None:
+        say(f"A manifest to begin with, to be saved beside the file as {file.stem}.toml:\n")
+        say(found.suggestion)
+    return not found.faults
+
+
+def _facts(found: Inspection) -> dict[str, object]:
+    return {
+        "file": found.file,
+        "bytes": found.bytes,
+        "sha256": found.sha256,
+        "opsets": found.opsets,
+        "inputs": [str(port) for port in found.inputs],
+        "outputs": [str(port) for port in found.outputs],
+        "providers": list(found.providers),
+        "manifest": found.manifest.name if found.manifest else None,
+        "gives": list(found.gives),
+        "milliseconds": {
+            f"{count} thread{'s' if count > 1 else ''}": round(milliseconds, 2)
+            for count, milliseconds in found.milliseconds.items()
+        },
+        "wrong": list(found.faults),
+    }
+
+
+def _words(value: object) -> str:
+    """A fact as a cell of a table."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {part}" for key, part in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value is None else str(value)
