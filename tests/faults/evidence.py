@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,26 @@ async def read_topic(bootstrap: str, topic: str, *, isolation: str) -> tuple[Rec
     finally:
         await consumer.stop()
     return tuple(records)
+
+
+async def at_next_terminal_event(bootstrap: str, topic: str, do: Callable[[], None]) -> None:
+    """Do something at once when a terminal event is written, committed or not."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    partition = TopicPartition(topic, 0)
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        await consumer.seek_to_end(partition)
+        written: list[Record] = []
+        while not any(read_event(record).terminal for record in written):
+            found = await consumer.getmany(partition, timeout_ms=500)
+            written = [
+                Record(record.offset, record.key, record.value)
+                for record in found.get(partition, [])
+            ]
+        do()
+    finally:
+        await consumer.stop()
 
 
 async def end_of(bootstrap: str, topic: str) -> int:

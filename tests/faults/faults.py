@@ -27,6 +27,17 @@ async def sigkill(laboratory: Laboratory, fault: Fault) -> None:
     owner.kill()
     laboratory.dismiss(owner)
     laboratory.start()
+    await laboratory.ruler()
+    await laboratory.moves_on()
+
+
+async def sigkill_settling(laboratory: Laboratory, fault: Fault) -> None:
+    """Kill the owner in the midst of a transaction: its events are written, and not committed."""
+    owner = await _in_the_midst(laboratory, fault)
+    await laboratory.strike_settling(owner.kill)
+    laboratory.dismiss(owner)
+    laboratory.start()
+    await laboratory.ruler()
     await laboratory.moves_on()
 
 
@@ -221,6 +232,7 @@ KINDS: dict[str, Do] = {
     done.__name__: done
     for done in (
         sigkill,
+        sigkill_settling,
         sigkill_at_start,
         sigterm,
         takeover,

@@ -23,6 +23,7 @@ from tests.faults.evidence import (
     Foreseen,
     Record,
     Upload,
+    at_next_terminal_event,
     committed_offset,
     end_of,
     read_event,
@@ -190,6 +191,13 @@ class Laboratory:
             return self.watch.settled >= count
 
         return await until(moved_on, f"{by} more records are settled", seconds=seconds)
+
+    async def strike_settling(
+        self, strike: Callable[[], None], *, seconds: float = SETTLE_SECONDS
+    ) -> None:
+        """Strike as soon as a terminal event is written that is not committed yet."""
+        async with asyncio.timeout(seconds):
+            await at_next_terminal_event(self.bootstrap, self._line["STATUS_TOPIC"], strike)
 
     def watch_owners(self) -> None:
         """Raise where a consumer has ended that nobody ended."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SCHEDULES: dict[str, tuple[str, ...]] = {
-    "order": ("sigkill",),
+    "order": ("sigkill", "sigkill_settling"),
     "fencing": ("takeover", "broker_pause"),
     "holds": ("s3_down", "callback_503", "wrong_secret", "wrong_s3_key", "callback_refuses"),
     "rebalances": ("rebalances", "rebalance_in_hold", "sigterm"),
@@ -15,7 +15,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "callback": ("callback_503", "callback_refuses", "callback_cuts", "callback_late"),
     "mixed": (
         "sigkill",
-        "sigkill",
+        "sigkill_settling",
         "sigkill_at_start",
         "sigterm",
         "takeover",
