@@ -1,21 +1,21 @@
 """A consumer whose inference kills the process for one model's photos, as a broken one would."""
 
 import os
-from typing import Any
 
 import numpy as np
 
 from consumer.__main__ import run
-from segmentation.model import Model
+from segmentation.deadline import Deadline
+from segmentation.model import Model, Tensor
 
 sane_run = Model.run
 
 
-def run_or_die(model: Model, tensor: Any, deadline: Any) -> Any:
+def run_or_die(self: Model, tensor: Tensor, deadline: Deadline) -> Tensor:
     """Abort on a photo that is white all over."""
     if np.min(tensor) == 1.0:
         os.abort()
-    return sane_run(model, tensor, deadline)
+    return sane_run(self, tensor, deadline)
 
 
 Model.run = run_or_die  # type: ignore[method-assign]
