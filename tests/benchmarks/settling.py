@@ -20,7 +20,7 @@ from consumer.intake import Intake
 from consumer.lane import Lane
 from consumer.line import SETTLE_INTERVAL_SECONDS
 from consumer.outcome import Outcome, Record
-from consumer.settings import KafkaSettings, LineSettings
+from consumer.settings import KafkaSettings, LineSettings, load
 from consumer.settlement import Settlement
 from consumer.status import message, terminal_event
 from consumer.turns import Turn
@@ -61,7 +61,7 @@ async def _rate(
     line = await make_line(stack, "settling")
     await submit(stack, line, ["s3://bucket/key"] * jobs)
     with patch.dict(os.environ, line.environment(stack)):
-        return jobs / await settle_all(KafkaSettings(), jobs)
+        return jobs / await settle_all(load(KafkaSettings), jobs)
 
 
 async def _in_runs(kafka: KafkaSettings, jobs: int) -> float:
@@ -83,7 +83,7 @@ async def _in_runs(kafka: KafkaSettings, jobs: int) -> float:
 
         begun.append(time.perf_counter())
         lane = Lane(
-            capacity=LineSettings().max_in_flight,
+            capacity=load(LineSettings).max_in_flight,
             dead_letter_limit=0,
             work=_nothing,
             settle=settle,

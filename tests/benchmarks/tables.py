@@ -11,11 +11,10 @@ _WIDTH = 110
 
 def show(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
     """Print a table: the first column is words, the others are figures."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, caption=note)
-    table.caption_justify = "left"
+    table = Table(box=box.SIMPLE_HEAD)
     for index, head in enumerate(heads):
         table.add_column(head, justify="left" if index == 0 else "right")
     for row in rows:
         table.add_row(*row)
     console = Console(width=None if Console().is_terminal else _WIDTH, highlight=False)
-    console.print(table)
+    console.print(title, table, *([f"  {note}"] if note else []), "", sep="\n", soft_wrap=True)
