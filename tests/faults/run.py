@@ -14,6 +14,7 @@ from tests.faults.evidence import Evidence
 from tests.faults.faults import strike
 from tests.faults.laboratory import Laboratory, Say
 from tests.faults.oracle import Verdict, judge
+from tests.faults.owner import Stalled
 from tests.faults.schedule import Fault
 
 GHOST_EVERY = 400
@@ -104,8 +105,12 @@ async def run(
                 f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
                 f" over after {struck[-1].seconds:.1f} s"
             )
-        await laboratory.reaches(laboratory.records)
+        ended = Verdict("the line goes on to the end", ())
+        try:
+            await laboratory.reaches(laboratory.records)
+        except Stalled as stalled:
+            ended = Verdict(ended.check, (str(stalled),))  # the others will say what is missing
         seconds = time.monotonic() - begin
         await laboratory.end()
         evidence = await laboratory.evidence()
-    return Report(evidence, judge(evidence), struck, seconds)
+    return Report(evidence, [ended, *judge(evidence)], struck, seconds)
