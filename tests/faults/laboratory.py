@@ -264,7 +264,7 @@ class Laboratory:
             "QWEN_MODEL_PATH": "trivial.onnx",
             "WORKER_COUNT": "4",
             "CALLBACK_TIMEOUT_SECONDS": str(CALLBACK_TIMEOUT_SECONDS),
-            "SHUTDOWN_GRACE_SECONDS": "10",
+            "SHUTDOWN_GRACE_SECONDS": "4",
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "json",
         }

@@ -37,8 +37,8 @@ async def test_killed_three_times_it_settles_each_record_once_and_in_order(
     report = await strike(stack, tmp_path, faults, seed=2026, records=600)
 
     assert against(report) == []
-    assert report.figures["terminal"] == 600
-    assert report.figures["dead_letters"] == 24
+    assert report.figures["terminal"] == report.figures["records"] >= 600
+    assert report.figures["dead_letters"] >= 24
     assert report.figures["reigns"] == 4
 
 
@@ -53,26 +53,20 @@ async def test_a_zombie_settles_nothing_joins_anew_and_stands_by(
     assert against(report) == []
 
 
-async def test_a_sole_owner_whose_transaction_timed_out_goes_on_by_itself(
+async def test_a_sole_owner_goes_on_by_itself_whatever_befalls_the_broker(
     stack: LocalStack, tmp_path: Path
 ) -> None:
-    """The broker stands still for longer than a transaction may last."""
-    fault = Fault(at=60, kind="broker_pause", lines=20, seconds=0)
+    """Paused for longer than a transaction may last, killed, and restarted on the same data."""
+    faults = [
+        Fault(40, "broker_pause", 20, 0),
+        Fault(100, "broker_kill", 20, 0),
+        Fault(160, "broker_restart", 20, 0),
+    ]
 
-    report = await strike(stack, tmp_path, [fault], seed=2028)
-
-    assert against(report) == []
-
-
-async def test_a_broker_killed_and_one_restarted_lose_nothing(
-    stack: LocalStack, tmp_path: Path
-) -> None:
-    """On the same data, hard and clean."""
-    faults = [Fault(40, "broker_kill", 20, 0), Fault(140, "broker_restart", 20, 0)]
-
-    report = await strike(stack, tmp_path, faults, seed=2029)
+    report = await strike(stack, tmp_path, faults, seed=2028)
 
     assert against(report) == []
+    assert {reign.owner for reign in report.evidence.reigns} == {"consumer-000"}
 
 
 async def test_a_dead_s3_and_a_wrong_secret_or_key_hold_the_line(

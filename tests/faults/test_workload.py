@@ -55,7 +55,7 @@ def test_ghosts_come_between_the_records() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1])  # without headers, and with long ones
 async def test_the_largest_record_is_the_largest_that_the_topic_takes(
     stack: LocalStack, tmp_path: Path, seed: int
 ) -> None:
