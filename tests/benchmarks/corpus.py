@@ -95,24 +95,29 @@ def main() -> int:
         Image.init()
         limits = ImageLimits(LIMITS.max_bytes, LIMITS.max_pixels, frozenset(Image.OPEN))
     files = sorted(path for path in given.folder.rglob("*") if path.is_file())
+    contents = ((str(path), path.read_bytes()) for path in files)
+    return run(contents, trivial_catalog(), limits, listed=given.list)
+
+
+def run(
+    files: Iterable[tuple[str, bytes]], catalog: Catalog, limits: ImageLimits, *, listed: bool
+) -> int:
+    """Take every file through `segment` and print the tally; 1 when anything crashed."""
     tally = Tally()
-    catalog = trivial_catalog()
     before = peak_memory()
-    for name, outcome, seconds in outcomes(
-        ((str(path), path.read_bytes()) for path in files), catalog, limits
-    ):
+    for name, outcome, seconds in outcomes(files, catalog, limits):
         tally.add(name, outcome.partition(":")[0], seconds)
         if outcome.startswith("crash"):
             tally.crashes[name] = outcome
-        if given.list:
+        if listed:
             sys.stdout.write(f"{outcome:20} {name}\n")
-    report(len(files), tally, before)
+    report(tally, before)
     return 1 if tally.crashes else 0
 
 
-def report(files: int, tally: Tally, before: float) -> None:
+def report(tally: Tally, before: float) -> None:
     """Print the tally."""
-    lines = [f"{'files':20} {files:6}"]
+    lines = [f"{'files':20} {tally.outcomes.total():6}"]
     lines += [f"{outcome:20} {count:6}" for outcome, count in tally.outcomes.most_common()]
     lines += [f"{'crashes':20} {len(tally.crashes):6}"]
     lines += [f"  {name}: {crash}" for name, crash in tally.crashes.items()]

@@ -142,6 +142,17 @@ def test_an_unavailable_provider_is_never_replaced(folder: Path) -> None:
         )
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:onnxruntime")
+def test_a_provider_that_doesnt_start_is_never_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime itself would warn, and go on with the CPU."""
+    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: names)
+    with pytest.raises(ModelError, match=r"asked for CUDA.*, but ONNX Runtime started CPU"):
+        Catalog.load(folder=folder, body_model="trivial.onnx", providers=names, threads=1)
+
+
 def test_a_body_model_without_a_manifest_gets_one_suggested(
     tmp_path: Path, open_catalog: Open
 ) -> None:

@@ -90,6 +90,13 @@ def test_the_hips_of_a_cropped_person_are_measured_from_the_face() -> None:
     assert line == pytest.approx(10 + 0.47 * 200)
 
 
+@pytest.mark.parametrize("person", [(0, 80), (40, 120)])
+def test_a_person_who_touches_an_edge_isnt_whole(person: tuple[int, int]) -> None:
+    """Their height isn't known then."""
+    line = hip_line(person=person, face=None, garment=(50, 70), visible=(0, 120))
+    assert line == 60.0
+
+
 def test_without_a_face_a_garment_is_halved() -> None:
     """Cropped at both ends, or from behind."""
     assert hip_line(person=(0, 120), face=None, garment=(20, 100), visible=(0, 120)) == 60.0

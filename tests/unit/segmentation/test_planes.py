@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
+from segmentation.catalog import PACKAGED
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded
-from segmentation.manifest import Result
+from segmentation.manifest import Result, read_manifest
 from segmentation.masks import body_masks, enlarge, seg_map
 from segmentation.matte import matte_plane
 from segmentation.png import encode_cutout, encode_flat, encode_matte
-from segmentation.regions import Regions, quantise
+from segmentation.regions import Regions, class_planes, quantise
 from tests.photos import Pixels, read
 
 STRETCH = Result(kind="alpha", stretch=True)
@@ -103,6 +104,24 @@ def test_masks_are_those_of_planes_enlarged_by_pillow() -> None:
         sure = abs(margin) > 3
         assert sure.mean() > 0.9
         np.testing.assert_array_equal(mask[sure] > 0, margin[sure] > 0)
+
+
+@pytest.mark.parametrize(("upper", "lower"), [(100, 100), (0, 0), (127, 128), (85, 85)])
+def test_a_tie_belongs_to_nobody(upper: int, lower: int) -> None:
+    """Only the larger share makes a mask."""
+    planes = [np.full((3, 3), share, np.uint8) for share in (upper, lower)]
+    masks = body_masks(Regions(planes[0], planes[1], planes[0]), (0.0, 0.0, 3.0, 3.0), (9, 9))
+    assert [bool(mask.all()) for mask in masks] == [upper > lower, lower > upper]
+    assert [bool(mask.any()) for mask in masks] == [upper > lower, lower > upper]
+
+
+def test_logits_become_probabilities() -> None:
+    """Softmax, however large they are."""
+    manifest = read_manifest(PACKAGED / "body-regions.toml")
+    logits = np.array([0, np.log(2), np.log(4), np.log(1)], np.float32).reshape(1, 4, 1, 1) + 500
+    np.testing.assert_allclose(
+        class_planes(logits, manifest).ravel(), np.array([1, 2, 4, 1]) / 8, rtol=1e-4
+    )
 
 
 def test_seg_map_takes_the_likeliest_class() -> None:
