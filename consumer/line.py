@@ -26,7 +26,7 @@ from consumer.tally import Tally
 log = structlog.get_logger()
 
 REJOIN_SECONDS = (0.2, 15.0)
-SETTLE_INTERVAL_SECONDS = 0.1  # why: docs/adr/0013-settle-interval.md
+SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
 
 
 class Line:

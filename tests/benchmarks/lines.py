@@ -150,24 +150,22 @@ async def seconds_until_settled(
     stack: LocalStack, line: Line, images: Sequence[str], *, limit: float = 900.0
 ) -> float:
     """Submit the jobs; give the seconds until the group has committed the last of them."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka.bootstrap_servers)
-    await admin.start()
-    try:
+    partition = TopicPartition(line.jobs, 0)
+    # Of the group's name, but no member of it: it only reads what the group has committed.
+    onlooker = AIOKafkaConsumer(
+        bootstrap_servers=stack.kafka.bootstrap_servers,
+        group_id=line.name,
+        enable_auto_commit=False,
+    )
+    async with onlooker:
+        onlooker.assign([partition])
         begin = time.perf_counter()
         end = await submit(stack, line, images)
-        while await _committed(admin, line) < end:
+        while (await onlooker.committed(partition) or 0) < end:
             if time.perf_counter() - begin > limit:
                 raise TimeoutError(f"{line.name} has not settled its jobs within {limit:g} s")
             await asyncio.sleep(_POLL_SECONDS)
         return time.perf_counter() - begin
-    finally:
-        await admin.close()
-
-
-async def _committed(admin: AIOKafkaAdminClient, line: Line) -> int:
-    offsets = await admin.list_consumer_group_offsets(line.name)
-    found = offsets.get(TopicPartition(line.jobs, 0))
-    return -1 if found is None else int(found.offset)
 
 
 async def terminal_events(stack: LocalStack, line: Line) -> list[dict[str, Any]]:
