@@ -181,8 +181,7 @@ def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Model
     """
     if entry.weights is None:
         raise ModelError(f"{entry.described_in}: its file {entry.manifest.file} isn't installed")
-    with entry.weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(entry.weights)
     if entry.manifest.sha256 not in (None, digest):
         raise ModelError(
             f"{entry.weights}: its SHA-256 is {digest}, "
@@ -190,6 +189,12 @@ def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Model
         )
     manifest = entry.manifest.model_copy(update={"sha256": digest})
     return Model.open(manifest, entry.weights, providers=providers, threads=threads)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's contents, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _weights(manifest: Manifest, *folders: Path | None) -> Path | None:

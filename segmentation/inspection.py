@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from segmentation.agreement import find_faults
-from segmentation.catalog import DEFAULT, find_body_model, find_entries
+from segmentation.catalog import DEFAULT, file_sha256, find_body_model, find_entries
 from segmentation.deadline import Deadline
 from segmentation.errors import ModelError
 from segmentation.manifest import Manifest
@@ -113,16 +112,14 @@ def inspect(
     if manifest is None:
         suggestion = suggest_manifest(path, session.inputs, session.outputs)
     supposed = manifest or Manifest.model_validate(tomllib.loads(suggestion or ""))
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     if supposed.sha256 not in (None, digest):
         faults.append(f"its SHA-256 isn't the manifest's, which is {supposed.sha256}")
     milliseconds: dict[int, float] = {}
-    if contradictions := find_faults(supposed, session.inputs, session.outputs):
-        faults += contradictions
-    else:
+    wrong = find_faults(supposed, session.inputs, session.outputs)
+    if not wrong:
         wrong, milliseconds = _tried(supposed, path, providers, threads)
-        faults += wrong
+    faults += wrong
     return Inspection(
         file=str(path),
         bytes=path.stat().st_size,

@@ -9,6 +9,7 @@ from pathlib import Path
 from segmentation.port import Port
 
 _SIDE = 512  # where the model leaves its size free
+_MOST = 256  # classes that a manifest may name
 
 _TEXT = """\
 name = "{name}"
@@ -54,7 +55,7 @@ def suggest_manifest(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]
     last = nhwc and len(shape) == 4 and isinstance(shape[3], int)
     planes = shape[3 if last else 1] if len(shape) == 4 else 1
     alpha = planes == 1
-    classes = planes if isinstance(planes, int) else 3
+    classes = min(planes, _MOST) if isinstance(planes, int) else 3
     text = _TEXT.format(
         name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:64] or "model",
         file=path.name,

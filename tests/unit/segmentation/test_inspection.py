@@ -89,6 +89,25 @@ def test_a_contradicting_manifest_is_told_with_its_reason(tmp_path: Path) -> Non
     assert found.milliseconds == {}
 
 
+@pytest.mark.parametrize(
+    ("shape", "weight"), [((1, 3, 8, 8), (1000, 3, 1, 1)), ((1, 5, 8, 8), (2, 5, 1, 1))]
+)
+def test_what_segments_nothing_is_told(
+    shape: tuple[int, ...], weight: tuple[int, ...], tmp_path: Path
+) -> None:
+    """A thousand planes, or an input that is no photo: a fault, not a crash."""
+    write_network(
+        tmp_path / "odd.onnx",
+        nodes=[helper.make_node("Conv", ["photo", "weight"], ["planes"])],
+        weights={"weight": np.ones(weight, np.float32)},
+        photo=shape,
+        outputs={"planes": (1, weight[0], 8, 8)},
+    )
+    found = checked(tmp_path / "odd.onnx")
+    assert len(found.faults) == 2
+    assert found.milliseconds == {}
+
+
 def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:
     """A missing file, and one that is none."""
     with pytest.raises(ModelError, match="there is no file"):
