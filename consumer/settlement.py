@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.producer import sender
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import LaneHalted, LaneLost
@@ -22,7 +23,9 @@ from consumer.status import message, stop_producer, terminal_event
 from schemas.dead_letter import dead_letter_headers
 
 TRANSACTION_TIMEOUT_MS = 10_000
-# The broker refuses a transaction's first batch while it asks its coordinator for the transaction.
+# The broker refuses a transaction's first request while the last one's markers are being written,
+# and its first batch until it has asked its coordinator. Both are over within milliseconds, for
+# which aiokafka would wait 20 and 100.
 RETRY_BACKOFF_MS = 5
 SETTLE_SECONDS = 15.0
 START_SECONDS = 30.0
@@ -49,6 +52,7 @@ class Settlement:
 
     async def __aenter__(self) -> Self:
         """Fence every earlier owner of the partition; only then is its committed offset final."""
+        sender.BACKOFF_OVERRIDE = RETRY_BACKOFF_MS / 1000
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self._producer.start()
