@@ -36,6 +36,9 @@ layout = "{planes}"
 _CLASSES = """
 [classes]
 names = [{names}]
+"""
+
+_HALVES = """\
 upper = ["class-1"]    # shoulders, chest, arms, hands
 lower = ["class-2"]    # hips, legs
 """
@@ -55,11 +58,12 @@ def suggest_manifest(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]
     last = nhwc and len(shape) == 4 and isinstance(shape[3], int)
     planes = shape[3 if last else 1] if len(shape) == 4 else 1
     alpha = planes == 1
+    halves = not alpha and planes != 2
     classes = min(planes, _MOST) if isinstance(planes, int) else 3
     text = _TEXT.format(
         name=re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-")[:64] or "model",
         file=path.name,
-        outputs='["alpha_mask"]' if alpha else '["upper_body_mask", "lower_body_mask"]',
+        outputs='["upper_body_mask", "lower_body_mask"]' if halves else '["alpha_mask"]',
         inputs=f"                # {photo}",
         height=height,
         width=width,
@@ -69,8 +73,10 @@ def suggest_manifest(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]
         kind="alpha" if alpha else "logits",
         planes="NHWC" if last else "NCHW",
     )
-    names = ", ".join(f'"class-{number}"' for number in range(max(classes, 3)))
-    return text if alpha else text + _CLASSES.format(names=names)
+    if alpha:
+        return text
+    names = ", ".join(f'"class-{number}"' for number in range(classes))
+    return text + _CLASSES.format(names=names) + (_HALVES if halves else "")
 
 
 def _side(shape: Sequence[int | str], axis: int) -> int:
