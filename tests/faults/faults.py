@@ -192,7 +192,7 @@ async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     service = laboratory.stack.mask_assets
     service.behave()
     service.misbehave(mode="status", status=503)  # so that nothing is taken unseen
-    await laboratory.keep_uploads()
+    await laboratory.keep_uploads(before_kill=True)
     service.kill()
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)

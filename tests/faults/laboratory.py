@@ -62,6 +62,7 @@ class Laboratory:
         self._folder = folder
         self._seed = seed
         self._uploads: list[Upload] = []
+        self._uploads_kept = 0
         self._refills = 0
         self._foreseen: dict[int, Foreseen] = {}
         token = uuid.uuid4().hex[:8]
@@ -211,9 +212,9 @@ class Laboratory:
             await owner.end()
             self.dismiss(owner)
 
-    async def keep_uploads(self) -> None:
-        """Keep the service's log: it is about to be killed, and forgets."""
-        log = await asyncio.to_thread(self.stack.mask_assets.uploads)
+    async def keep_uploads(self, *, before_kill: bool = False) -> None:
+        """Keep what is new in the service's log: it remembers only so much, and dies forgetting."""
+        log = await asyncio.to_thread(self.stack.mask_assets.uploads, since=self._uploads_kept)
         topic = f"/{self.jobs_topic}/"
         self._uploads += [
             read_upload(line)
@@ -221,6 +222,10 @@ class Laboratory:
             # Other lines may share the stack; an upload without a key is nobody's but ours.
             if line["idempotency_key"] is None or topic in line["idempotency_key"]
         ]
+        if log:
+            self._uploads_kept = log[-1]["number"] + 1
+        if before_kill:
+            self._uploads_kept = 0
 
     async def evidence(self) -> Evidence:
         """Gather what the run has left behind, once its consumers have ended."""

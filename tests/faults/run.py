@@ -100,6 +100,7 @@ async def run(
             at = time.monotonic()
             settled = laboratory.watch.settled
             await strike(laboratory, fault)
+            await laboratory.keep_uploads()
             struck.append(Struck(fault, time.monotonic() - at))
             say(
                 f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
