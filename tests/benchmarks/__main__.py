@@ -8,6 +8,7 @@ memory    resident memory after 500 and after 2,000 jobs: takes minutes, so only
 """
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def main() -> None:
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     log.configure("WARNING", "console")
+    # Topics that were made a moment ago are looked for until they are found.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     run(given)
 
 

@@ -20,19 +20,21 @@ JOBS = 2000
 SETTLED_IN = 500
 STEP = 250
 AIM = 0.10
-_SMALLEST, _LARGEST = 0.1, 24.0
+_SMALLEST, _LARGEST = 0.1, 24.0  # megapixels; each doubling as likely as any other
 _PHOTOS = 40
 _MEBIBYTE = 1024 * 1024
 
 
-def measure(stack: LocalStack, *, jobs: int = JOBS, settled_in: int = SETTLED_IN) -> float:
+def measure(
+    stack: LocalStack, *, jobs: int = JOBS, settled_in: int = SETTLED_IN, largest: float = _LARGEST
+) -> float:
     """Print the table; give the growth from `settled_in` jobs to the end, as a part of the former.
 
     Each figure is the median of resident memory over the last quarter of a step: it goes up and
     down with the photos that are under way.
     """
     chance = random.Random(SEED)
-    sizes = [_SMALLEST * (_LARGEST / _SMALLEST) ** chance.random() for _ in range(_PHOTOS)]
+    sizes = [_SMALLEST * (largest / _SMALLEST) ** chance.random() for _ in range(_PHOTOS)]
     images = upload(stack, [jpeg(size, seed=index) for index, size in enumerate(sizes)])
     line = asyncio.run(make_line(stack, "memory"))
     step = min(STEP, settled_in)
@@ -44,7 +46,7 @@ def measure(stack: LocalStack, *, jobs: int = JOBS, settled_in: int = SETTLED_IN
         peak = psutil.Process(consumer.pid).memory_info().rss
     growth = held[max(held)] / held[settled_in] - 1
     show(
-        f"Resident memory of the consumer, MiB: photos of {_SMALLEST:g} to {_LARGEST:g} megapixels",
+        f"Resident memory of the consumer, MiB: photos of {_SMALLEST:g} to {largest:g} megapixels",
         ["jobs", *map(str, held)],
         [["MiB", *(f"{size / _MEBIBYTE:.0f}" for size in held.values())]],
         note=f"growth from {settled_in} to {max(held)} jobs: {growth:+.1%}, aim: {AIM:.0%} at most;"
