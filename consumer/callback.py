@@ -41,7 +41,7 @@ class _Upload:
     url: str
     ours: bool
     """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
-    headers: Mapping[str, str | bytes]
+    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -130,7 +130,7 @@ class Callback:
         self.check(url)
         form = {"user_id": user_id, "job_id": job_id, "provider": provider}
         content_type, body = multipart.encode(form, files)
-        headers: dict[str, str | bytes] = {
+        headers: dict[str, str] = {
             "content-type": content_type,
             "accept": "application/json",
             "user-agent": "maskline",

@@ -383,7 +383,7 @@ async def test_connections_are_used_again(receiver: Receiver, line: Opens) -> No
         receiver.answers.append(reset)
         await opened.post()
         await asyncio.gather(*(opened.post() for _ in range(4)))
-        assert receiver.connections == 5
+        assert receiver.connections <= 5
 
 
 async def test_cookies_are_not_kept(receiver: Receiver, line: Opens) -> None:
