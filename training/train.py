@@ -35,14 +35,16 @@ class Plan:
     """How long, how fast, how large."""
 
     minutes: float
-    batch: int = 12
+    begin: float = 0.0  # share of the schedule that earlier runs have done
+    memory: float = 0.985  # of the running mean of the weights, a step
+    batch: int = 8
     decoder_rate: float = 1.5e-3
     encoder_rate: float = 4e-4
     decay: float = 0.02
     first_area: int = 288 * 192
-    last_area: int = 384 * 256
+    last_area: int = 480 * 320
     last_from: float = 0.6
-    report_minutes: float = 5.0
+    report_minutes: float = 4.0
 
 
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
@@ -108,7 +110,7 @@ def validate(network: nn.Module, photos: list[data.Photo], area: int) -> Tally:
 
 
 def _rate(progress: float, step: int) -> float:
-    warm = min(1.0, (step + 1) / 200)
+    warm = min(1.0, (step + 1) / 30)
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
 
 
@@ -129,7 +131,7 @@ def train(
     )
     start, reported, step, losses = time.monotonic(), 0.0, 0, 0.0
     while (passed := (time.monotonic() - start) / 60) < plan.minutes:
-        progress = passed / plan.minutes
+        progress = plan.begin + (1 - plan.begin) * passed / plan.minutes
         area.value = plan.first_area if progress < plan.last_from else plan.last_area
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * _rate(progress, step)
@@ -141,7 +143,7 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
-        _follow(mean, network, min(0.9985, step / (step + 20)))
+        _follow(mean, network, min(plan.memory, step / (step + 20)))
         now = loss.item()
         losses += (now - losses) * (0.01 if step > 1 else 1.0)
         if passed - reported > plan.report_minutes:
@@ -168,7 +170,7 @@ def main() -> None:
     network.encoder.load_imagenet(options.encoder)
     if options.resume:
         network.load_state_dict(torch.load(options.resume))
-    plan = Plan(minutes=options.minutes)
+    plan = Plan(minutes=options.minutes, begin=options.begin)
     area: Synchronized[int] = torch.multiprocessing.Value("i", plan.first_area)
     stream = _Batches(studio, plan, area, options.seed)
     loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4)
@@ -186,6 +188,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--encoder", type=Path, required=True, help="ImageNet weights, npz")
     parser.add_argument("--out", type=Path, required=True, help="where the weights go")
     parser.add_argument("--resume", type=Path, help="weights to start from")
+    parser.add_argument("--begin", type=float, default=0.0, help="enter the schedule at this share")
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
