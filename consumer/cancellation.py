@@ -7,7 +7,6 @@ from typing import NoReturn, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from consumer.settings import KafkaSettings
 from consumer.stopping import stop_consumer
@@ -82,7 +81,7 @@ class Cancellations:
         while True:
             try:
                 await self._read()
-            except KafkaError as error:
+            except Exception as error:  # without this task no cancel would be heard any more
                 log.warning("cancel.not_read", reason=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,5 +1,7 @@
 """A job's straight way: from a record of the jobs topic to its outcome."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +22,15 @@ from consumer.turns import Turn
 from schemas.callback import idempotency_key
 from schemas.errors import InvalidMessage
 from schemas.job import Job
-from schemas.status import ErrorInfo, ModelInfo, Result, TimingsMs
+from schemas.status import ErrorCode, ErrorInfo, ModelInfo, Result, TimingsMs
 from segmentation.catalog import Catalog
 from segmentation.errors import SegmentationError
 from segmentation.model import Model
 from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
+
+HAND_ON_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,9 @@ async def work(
                 return await run.straight(job, fetch, segmentation)
         except JobCancelled:
             return run.cancelled()
+        except asyncio.CancelledError:
+            await run.hand_on()
+            raise
         except LaneLost:
             raise
         except Exception as error:
@@ -92,6 +99,7 @@ class JobRun:
             self._timings["queued"] = max(0.0, time.time() * 1000 - record.timestamp_ms)
         self._job: Job | None = None
         self._model: ModelInfo | None = None
+        self._began = False
         self._retried = False
 
     def read(self) -> Job:
@@ -136,6 +144,17 @@ class JobRun:
             ),
             timings=self._timings_ms(),
         )
+
+    async def hand_on(self) -> None:
+        """Say that the job was left, by a process that lives: the ledger must count no death."""
+        if self._began:
+            with contextlib.suppress(LaneLost, TimeoutError):
+                async with asyncio.timeout(HAND_ON_SECONDS):
+                    await self._publish_retry(
+                        "internal_error",
+                        "the consumer left; the next owner begins anew",
+                        stage="line",
+                    )
 
     async def _fetch(self, job: Job, turn: Turn) -> bytes:
         await turn.come()
@@ -210,11 +229,15 @@ class JobRun:
         )
         at = await self._status.publish(event, self._record)
         self._ledger.started(self._record.offset, self._attempt, at=at)
+        self._began = True
 
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
         self._retried = True
         log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
-        error = ErrorInfo(code=reason.code, message=str(reason), stage=reason.stage, retryable=True)
+        await self._publish_retry(reason.code, str(reason), stage=reason.stage)
+
+    async def _publish_retry(self, code: ErrorCode, words: str, *, stage: str) -> None:
+        error = ErrorInfo(code=code, message=words, stage=stage, retryable=True)
         event = status_event(
             self._record,
             "retrying",

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from functools import partial
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -95,6 +97,19 @@ async def test_a_job_that_kills_the_process_is_convicted_and_its_neighbours_are_
     assert events[3]["attempt"] == 4
 
 
+async def test_restarts_over_a_slow_job_are_no_deaths(bench: Bench) -> None:
+    """Each owner leaves in order while the callback is under way; the job isn't convicted."""
+    bench.stack.mask_assets.misbehave(jobs="slow", delay_ms=(20_000, 20_000))
+    await bench.submit("slow", bench.put_photo())
+    for attempt in (1, 2, 3):
+        consumer = bench.start(SHUTDOWN_GRACE_SECONDS=0)
+        await bench.events_until(partial(is_start, attempt))
+        assert consumer.end() == 0
+    bench.stack.mask_assets.behave()
+    bench.start()
+    assert (await bench.terminal_events(1))[0]["state"] == "completed"
+
+
 async def test_where_the_offset_is_lost_the_status_topic_tells_how_far_the_group_came(
     bench: Bench,
 ) -> None:
@@ -174,6 +189,11 @@ async def test_producers_may_compress(bench: Bench, codec: str) -> None:
         await producer.send_and_wait(bench.line.jobs, b"{" * 5000, key=b"k")
     bench.start()
     assert (await bench.terminal_events(1))[0]["error"]["code"] == "invalid_message"
+
+
+def is_start(attempt: int, event: dict[str, Any]) -> bool:
+    """Whether the event tells of that start of a job."""
+    return event["state"] == "processing" and event["attempt"] == attempt
 
 
 async def committed(bench: Bench) -> int:
