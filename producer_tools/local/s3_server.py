@@ -92,9 +92,10 @@ class Server(ThreadedWSGIServer):
     def close(self) -> None:
         """Close the port and every connection, requests under way included."""
         self.shutdown()
-        self.server_close()
+        # The port last: whoever finds it closed finds every connection cut.
         for connection in tuple(self._connections):
             connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
 
 
 def application(access_key: str) -> Application:
