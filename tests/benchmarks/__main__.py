@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which; none: all but memory")
     parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
-    parser.add_argument("--count", type=int, default=100, help="photos of a round of speed (100)")
+    parser.add_argument("--count", type=int, default=240, help="photos of a round of speed (240)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
     parser.add_argument("--jobs", type=int, default=memory.JOBS, help="jobs of memory (2000)")
     given = parser.parse_args()

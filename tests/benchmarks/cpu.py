@@ -1,5 +1,6 @@
 """Processor time: the measure that other programs on the machine disturb least."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,21 +15,29 @@ class Meter:
         used: Seconds by the process's name.
         busy: Seconds that all cores together were busy, with anybody's work.
         pids: The processes by name.
+        at: The moment, in seconds.
     """
 
     used: Mapping[str, float]
     busy: float
     pids: Mapping[str, int]
+    at: float
 
     @classmethod
     def start(cls, pids: Mapping[str, int]) -> "Meter":
         """Read the clocks of these processes."""
-        return cls({name: _seconds(pid) for name, pid in pids.items()}, _busy(), dict(pids))
+        return cls(
+            {name: _seconds(pid) for name, pid in pids.items()},
+            _busy(),
+            dict(pids),
+            time.perf_counter(),
+        )
 
     def stop(self) -> tuple[dict[str, float], float]:
-        """Seconds that each process has used since, and that all others have."""
+        """Seconds that each process has used since, and how many cores all others have."""
         used = {name: _seconds(pid) - self.used[name] for name, pid in self.pids.items()}
-        return used, max(0.0, _busy() - self.busy - sum(used.values()))
+        others = _busy() - self.busy - sum(used.values())
+        return used, max(0.0, others / (time.perf_counter() - self.at))
 
 
 def _seconds(pid: int) -> float:

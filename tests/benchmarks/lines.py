@@ -22,7 +22,7 @@ from producer_tools.local.child import Child
 from producer_tools.local.stack import UPLOAD_BUCKET, LocalStack
 
 START_SECONDS = 120.0
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,17 @@ def upload(stack: LocalStack, photos: Sequence[bytes]) -> list[str]:
 
 async def submit(stack: LocalStack, line: Line, images: Sequence[str]) -> int:
     """Produce a job for each image, in order; give the jobs topic's end after them."""
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap_servers, linger_ms=5)
-    async with producer:
-        deliveries = [
-            await producer.send(line.jobs, key=job_id.encode(), value=_job(job_id, image))
-            for image, job_id in ((image, uuid.uuid4().hex) for image in images)
-        ]
-        return int((await asyncio.gather(*deliveries))[-1].offset) + 1
+    async with AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap_servers) as producer:
+        return await _produce(producer, line, images)
+
+
+async def _produce(producer: AIOKafkaProducer, line: Line, images: Sequence[str]) -> int:
+    jobs = [(uuid.uuid4().hex, image) for image in images]
+    deliveries = [
+        await producer.send(line.jobs, key=job_id.encode(), value=_job(job_id, image))
+        for job_id, image in jobs
+    ]
+    return int((await asyncio.gather(*deliveries))[-1].offset) + 1
 
 
 def _job(job_id: str, image: str) -> bytes:
@@ -157,10 +161,12 @@ async def seconds_until_settled(
         group_id=line.name,
         enable_auto_commit=False,
     )
-    async with onlooker:
+    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap_servers)
+    async with onlooker, producer:
         onlooker.assign([partition])
+        await producer.partitions_for(line.jobs)
         begin = time.perf_counter()
-        end = await submit(stack, line, images)
+        end = await _produce(producer, line, images)
         while (await onlooker.committed(partition) or 0) < end:
             if time.perf_counter() - begin > limit:
                 raise TimeoutError(f"{line.name} has not settled its jobs within {limit:g} s")

@@ -8,7 +8,7 @@ from typing import TypeVar
 from consumer.app import load_models
 from consumer.settings import ImageSettings, Settings
 from segmentation.deadline import Deadline
-from segmentation.model import Model, Tensor
+from segmentation.engine import Engine, Tensor
 from segmentation.photo import ImageLimits, decode
 from segmentation.placement import place
 from segmentation.preprocess import preprocess
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _SECONDS = 600.0
 
 
-def default_model(settings: Settings) -> Model:
+def default_model(settings: Settings) -> Engine:
     """The default body model, with the threads that the consumer gives it."""
     return load_models(settings).model(None)
 
@@ -33,7 +33,7 @@ def image_limits(images: ImageSettings) -> ImageLimits:
     )
 
 
-def tensor_of(photo: bytes, model: Model, limits: ImageLimits) -> Tensor:
+def tensor_of(photo: bytes, model: Engine, limits: ImageLimits) -> Tensor:
     """The model's input for a photo."""
     said = model.manifest.input
 
@@ -45,10 +45,8 @@ def tensor_of(photo: bytes, model: Model, limits: ImageLimits) -> Tensor:
     return preprocess(decoded.picture, said, place(said, decoded.width, decoded.height))
 
 
-def bare_inference(photos: Sequence[bytes], model: Model, settings: Settings) -> float:
-    """Seconds that the network alone takes for all photos, their tensors made before."""
-    limits = image_limits(settings.images)
-    tensors = [tensor_of(photo, model, limits) for photo in photos]
+def bare_inference(tensors: Sequence[Tensor], model: Engine, settings: Settings) -> float:
+    """Seconds that the network alone takes for all tensors."""
     return _timed(
         lambda tensor: model.run(tensor, Deadline(_SECONDS)),
         tensors,
@@ -56,7 +54,7 @@ def bare_inference(photos: Sequence[bytes], model: Model, settings: Settings) ->
     )
 
 
-def whole_way(photos: Sequence[bytes], model: Model, settings: Settings) -> float:
+def whole_way(photos: Sequence[bytes], model: Engine, settings: Settings) -> float:
     """Seconds from all photos' bytes to their masks as PNG."""
     limits = image_limits(settings.images)
 

@@ -26,7 +26,13 @@ from tests.benchmarks.lines import (
     terminal_events,
     upload,
 )
-from tests.benchmarks.one_process import bare_inference, default_model, whole_way
+from tests.benchmarks.one_process import (
+    bare_inference,
+    default_model,
+    image_limits,
+    tensor_of,
+    whole_way,
+)
 from tests.benchmarks.tables import show
 
 AIM = 0.7
@@ -53,6 +59,8 @@ def measure(
     """Run all four on these photos, and print the tables."""
     with ExitStack() as programs:
         model = default_model(settings)
+        limits = image_limits(settings.images)
+        tensors = [tensor_of(photo, model, limits) for photo in photos]
         images = upload(stack, photos)
         plain = asyncio.run(make_line(stack, "plain"))
         ours = asyncio.run(make_line(stack, "ours"))
@@ -72,14 +80,14 @@ def measure(
         def through(line: Line) -> Callable[[], Coroutine[Any, Any, float]]:
             return lambda: seconds_until_settled(stack, line, images)
 
-        async def alone(work: Callable[..., float]) -> float:
-            return await asyncio.to_thread(work, photos, model, settings)
+        async def alone(work: Callable[..., float], inputs: Sequence[object]) -> float:
+            return await asyncio.to_thread(work, inputs, model, settings)
 
         for line in (plain, ours):
             asyncio.run(seconds_until_settled(stack, line, images[:_WARM_PHOTOS]))
         contestants: dict[str, tuple[int, Callable[[], Coroutine[Any, Any, float]]]] = {
-            BARE: (os.getpid(), lambda: alone(bare_inference)),
-            WHOLE: (os.getpid(), lambda: alone(whole_way)),
+            BARE: (os.getpid(), lambda: alone(bare_inference, tensors)),
+            WHOLE: (os.getpid(), lambda: alone(whole_way, photos)),
             PLAIN: (plain_loop.pid, through(plain)),
             OURS: (consumer.pid, through(ours)),
         }
@@ -104,7 +112,7 @@ def _note(
     used, others = meter.stop()
     figures.rates.append(count / seconds)
     figures.cpu.append({name: 1000 * spent / count for name, spent in used.items()})
-    figures.others.append(others / seconds)
+    figures.others.append(others)
 
 
 def _print(figures: Mapping[str, Figures], count: int, rounds: int) -> None:
