@@ -77,9 +77,11 @@ def load_models(settings: Settings) -> Catalog:
             providers=settings.models.onnx_providers,
             threads=settings.models.onnx_threads or _threads_each(settings),
         )
-        catalog.warm()
+        away = catalog.warm()
     except ModelError as error:
         raise StartError(str(error), exit_code=4) from error
+    for reason in away:  # no cause to end: its jobs wait for it, as they would later
+        log.warning("model.away", reason=reason)
     log.info("models.warmed", models=catalog.names, default=catalog.default)
     return catalog
 

@@ -23,7 +23,7 @@ class JobFailed(Exception):
 
 
 class Unavailable(Exception):
-    """S3 or the mask-asset service can't serve any job now, or refuses our own credentials."""
+    """S3, the mask-asset service or a model's server can't serve any job now, or refuses us."""
 
     def __init__(
         self, code: ErrorCode, message: str, *, stage: str, retry_after: float | None = None

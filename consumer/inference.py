@@ -7,8 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Self
 
+from consumer.errors import Unavailable
+from consumer.hold import asked_wait
 from segmentation.deadline import Deadline
-from segmentation.model import Model
+from segmentation.engine import Engine
+from segmentation.errors import EngineUnavailable, ModelError
 from segmentation.segment import ImageLimits, Segmentation, segment
 
 
@@ -29,7 +32,7 @@ class Inference:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def segment(
-        self, photo: bytes, *, model: Model, outputs: Sequence[str] | None
+        self, photo: bytes, *, model: Engine, outputs: Sequence[str] | None
     ) -> Segmentation:
         """Segment `photo` in a thread of its own; call it holding one of `slots`.
 
@@ -37,6 +40,7 @@ class Inference:
 
         Raises:
             SegmentationError: what is wrong with the photo, or `deadline_exceeded`.
+            Unavailable: the server that runs the model serves no photo now.
         """
         deadline = Deadline(self._deadline_seconds)
         call = partial(
@@ -48,7 +52,23 @@ class Inference:
         finally:
             if not work.done():
                 await self._end(work, deadline)
-        return work.result()
+        try:
+            return work.result()
+        except EngineUnavailable as error:
+            raise _unavailable(error, error.retry_after) from error
+
+    async def check(self, model: Engine) -> None:
+        """Ask the server that runs the model whether a segmentation is worth a try; needs no slot.
+
+        Raises:
+            Unavailable: it isn't; also while what it serves isn't what the manifest says.
+        """
+        try:
+            await asyncio.to_thread(model.check)
+        except EngineUnavailable as error:
+            raise _unavailable(error, error.retry_after) from error
+        except ModelError as error:
+            raise _unavailable(error) from error
 
     def stuck_seconds(self) -> float:
         """How long the oldest thread has been running on after its deadline."""
@@ -61,3 +81,10 @@ class Inference:
             await asyncio.wait([work])
         finally:
             del self._overdue[deadline]
+
+
+def _unavailable(error: Exception, retry_after: str | None = None) -> Unavailable:
+    """What the line waits for; the contract has no code of its own for it."""
+    return Unavailable(
+        "internal_error", str(error), stage="segment", retry_after=asked_wait(retry_after)
+    )

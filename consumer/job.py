@@ -24,8 +24,8 @@ from schemas.errors import InvalidMessage
 from schemas.job import Job
 from schemas.status import ErrorCode, ErrorInfo, ModelInfo, Result, TimingsMs
 from segmentation.catalog import Catalog
+from segmentation.engine import Engine
 from segmentation.errors import SegmentationError
-from segmentation.model import Model
 from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
@@ -170,12 +170,33 @@ class JobRun:
             await self._publish_start()
         return photo
 
-    async def _segment(self, photo: bytes, job: Job, model: Model, turn: Turn) -> Segmentation:
+    async def _segment(self, photo: bytes, job: Job, model: Engine, turn: Turn) -> Segmentation:
+        inference = self._services.inference
         await turn.come()
-        async with self._services.inference.slots:
+        async with inference.slots:
             turn.pass_on()
             log.debug("segmentation.started")
-            masks = await self._services.inference.segment(photo, model=model, outputs=job.outputs)
+            try:
+                return self._segmented(
+                    await inference.segment(photo, model=model, outputs=job.outputs)
+                )
+            except Unavailable as error:
+                failed = error
+        # Out of its slot: while it waits for the model's server, jobs of other models go on.
+
+        async def again() -> Segmentation:
+            await inference.check(model)
+            async with inference.slots:
+                await self._publish_start()
+                return await inference.segment(photo, model=model, outputs=job.outputs)
+
+        return self._segmented(
+            await self._services.holds.until_available(
+                again, on_retry=self._retrying, failed=failed
+            )
+        )
+
+    def _segmented(self, masks: Segmentation) -> Segmentation:
         self._timings.update(masks.timings_ms)
         return masks
 

@@ -21,8 +21,12 @@ from schemas.status import ErrorCode
 STAGES: Final = ("queued", "fetch", "preprocess", "segment", "masks", "callback", "total")
 """The stages of a job, as in a status event's `timings_ms`."""
 
-HELD: Final[tuple[ErrorCode, ...]] = ("storage_unavailable", "callback_unavailable")
-"""What the line can wait for."""
+HELD: Final[tuple[ErrorCode, ...]] = (
+    "storage_unavailable",
+    "callback_unavailable",
+    "internal_error",
+)
+"""What the line can wait for; `internal_error` is a model's server."""
 
 _STAGE_SECONDS: Final = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800

@@ -15,7 +15,7 @@ from producer_tools.models import check_model, show_models
 from producer_tools.output import Format, FormatOption, say, write
 from schemas.export import export
 from segmentation.cores import available_cores
-from segmentation.errors import ModelError
+from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
 app = typer.Typer(
     name="maskline",
@@ -33,6 +33,7 @@ app.add_typer(schemas_app, name="schemas")
 app.command("consume")(run)
 
 MODEL_EXIT = 4
+SERVICE_EXIT = 3
 
 
 @app.command("demo")
@@ -101,7 +102,12 @@ def list_all_models(output: FormatOption = Format.table) -> None:
 
 @models_app.command("check")
 def check_model_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An ONNX file.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An ONNX file, or the manifest of a model on a server."
+        ),
+    ],
     output: FormatOption = Format.table,
 ) -> None:
     """Run a model once: what it is, which outputs it gives, and what is wrong with it."""
@@ -134,6 +140,9 @@ def main() -> None:
     except ModelError as error:
         say(f"maskline: {error}")
         sys.exit(MODEL_EXIT)
+    except (EngineUnavailable, DeadlineExceeded) as error:  # of `models check`
+        say(f"maskline: {error}")
+        sys.exit(SERVICE_EXIT)
 
 
 if __name__ == "__main__":

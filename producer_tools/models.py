@@ -40,6 +40,7 @@ def check_model(
 
     Raises:
         ModelError: The file can't be loaded at all.
+        EngineUnavailable: The model's server can't be reached.
     """
     found = inspect(file, folder=folder, providers=providers, threads=sorted({1, threads}))
     facts = _facts(found)
@@ -68,11 +69,17 @@ def _facts(found: Inspection) -> dict[str, object]:
         "manifest": found.manifest.name if found.manifest else None,
         "gives": list(found.gives),
         "milliseconds": {
-            f"{count} thread{'s' if count > 1 else ''}": round(milliseconds, 2)
+            _threads(count): round(milliseconds, 2)
             for count, milliseconds in found.milliseconds.items()
         },
         "wrong": list(found.faults),
     }
+
+
+def _threads(count: int) -> str:
+    if count == 0:
+        return "the server's threads"
+    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 def _words(value: object) -> str:

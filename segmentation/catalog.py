@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from segmentation.deadline import Deadline
-from segmentation.errors import ModelError, UnknownModel
+from segmentation.engine import Engine
+from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError, UnknownModel
 from segmentation.manifest import Manifest, read_manifest
 from segmentation.model import CPU, Model, Session
 from segmentation.placement import place
+from segmentation.remote import RemoteModel
 from segmentation.suggestion import suggest_manifest
 
 PACKAGED = Path(__file__).parent / "manifests"
@@ -21,6 +23,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "body-regions"
 
 _WARM_SECONDS = 600.0
+_REMOTE_WARM_SECONDS = 30.0  # the start waits for no server for longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,19 @@ class Entry:
     described_in: Path
     """The manifest's file."""
     weights: Path | None
-    """The model's file; None where it isn't installed."""
+    """The model's file; None where it isn't installed, and where a server runs it."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether it has a file, and the file isn't installed."""
+        return self.weights is None and self.manifest.url is None
 
 
 class Catalog:
     """Every installed model. Threads may share it."""
 
     def __init__(
-        self, *, models: Mapping[str, Model], missing: Mapping[str, str], default: str
+        self, *, models: Mapping[str, Engine], missing: Mapping[str, str], default: str
     ) -> None:
         self._models = dict(models)
         self._missing = dict(missing)
@@ -69,19 +77,17 @@ class Catalog:
             named = find_body_model(folder, body_model, entries)
             entries[named.manifest.name] = named
             default = named.manifest.name
-        missing = {
-            name: entry.manifest.file for name, entry in entries.items() if entry.weights is None
-        }
+        missing = {name: entry.manifest.place for name, entry in entries.items() if entry.missing}
         if default in missing:
             raise ModelError(f"the default model {default!r} lacks its file {missing[default]}")
         models = {
             name: open_entry(entry, providers=providers, threads=threads)
             for name, entry in entries.items()
-            if entry.weights is not None
+            if not entry.missing
         }
         return cls(models=models, missing=missing, default=default)
 
-    def model(self, name: str | None) -> Model:
+    def model(self, name: str | None) -> Engine:
         """The model of that name; None is the default.
 
         Raises:
@@ -93,14 +99,26 @@ class Catalog:
             raise UnknownModel(f"The model {name!r} isn't installed: put {file} into MODEL_FOLDER.")
         raise UnknownModel(f"There is no model {name!r}; there is {', '.join(self.names)}.")
 
-    def warm(self) -> None:
+    def warm(self) -> list[str]:
         """Run each model once on a grey photo, so that the first job waits for nothing.
+
+        Returns:
+            Why a server can't run its model now, a phrase each: its jobs will wait for it.
 
         Raises:
             ModelError: A model fails; the message names it.
         """
+        away = []
         for model in self._models.values():
-            model.run(blank(model.manifest), Deadline(_WARM_SECONDS))
+            seconds = _WARM_SECONDS if model.manifest.url is None else _REMOTE_WARM_SECONDS
+            try:
+                model.check()
+                model.run(blank(model.manifest), Deadline(seconds))
+            except (EngineUnavailable, DeadlineExceeded) as error:
+                if model.manifest.url is None:
+                    raise
+                away.append(str(error))
+        return away
 
     @property
     def names(self) -> list[str]:
@@ -114,6 +132,8 @@ class Catalog:
 
     def close(self) -> None:
         """Let go of every model, and of the memory of those that run nothing."""
+        for model in self._models.values():
+            model.close()
         self._models.clear()
 
 
@@ -142,8 +162,8 @@ def find_entries(folder: Path | None) -> dict[str, Entry]:
                 f"{path}: {found[manifest.name].described_in.name} is named {manifest.name!r} too"
             )
         weights = _weights(manifest, folder)
-        if weights is None:
-            raise ModelError(f"{path}: its file {manifest.file} isn't in {folder}")
+        if weights is None and manifest.url is None:
+            raise ModelError(f"{path}: its file {manifest.place} isn't in {folder}")
         found[manifest.name] = Entry(manifest, path, weights)
     return found
 
@@ -151,12 +171,17 @@ def find_entries(folder: Path | None) -> dict[str, Entry]:
 def find_body_model(folder: Path | None, file: str, entries: Mapping[str, Entry]) -> Entry:
     """The model of `QWEN_MODEL_PATH`: an entry of this file, or a manifest that lies beside it.
 
+    The file may also be a manifest itself, as it must be where a server runs the model.
+
     Raises:
         ModelError: There is no such file, or no manifest for it.
     """
     path = (folder or Path()) / file
     if not path.is_file():
         raise ModelError(f"QWEN_MODEL_PATH: there is no file {path}")
+    if path.suffix == ".toml":
+        manifest = read_manifest(path)
+        return Entry(manifest, path, _weights(manifest, path.parent, folder, WEIGHTS))
     for entry in entries.values():
         if entry.weights is not None and entry.weights.samefile(path):
             return entry
@@ -173,14 +198,16 @@ def find_body_model(folder: Path | None, file: str, entries: Mapping[str, Entry]
     )
 
 
-def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Model:
-    """Load an installed model; its manifest then bears the file's SHA-256.
+def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Engine:
+    """Load an installed model, whose manifest then bears the file's SHA-256; ask no server yet.
 
     Raises:
         ModelError: The file isn't the one that its manifest names, or can't be loaded.
     """
+    if entry.manifest.url is not None:
+        return RemoteModel(entry.manifest)
     if entry.weights is None:
-        raise ModelError(f"{entry.described_in}: its file {entry.manifest.file} isn't installed")
+        raise ModelError(f"{entry.described_in}: its file {entry.manifest.place} isn't installed")
     digest = file_sha256(entry.weights)
     if entry.manifest.sha256 not in (None, digest):
         raise ModelError(
@@ -198,5 +225,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _weights(manifest: Manifest, *folders: Path | None) -> Path | None:
+    if manifest.file is None:
+        return None
     paths = (folder / manifest.file for folder in folders if folder is not None)
     return next((path for path in paths if path.is_file()), None)

@@ -33,6 +33,10 @@ class Deadline:
         if self._expired or monotonic() >= self._end:
             raise self._exceeded()
 
+    def remaining(self) -> float:
+        """Seconds that are left, 0 when none are."""
+        return 0.0 if self._expired else max(0.0, self._end - monotonic())
+
     def expire(self) -> None:
         """End the work now: stop a running inference, and let every later `check` raise."""
         with self._lock:

@@ -9,6 +9,7 @@ SegmentationError          one photo's failure; `code` is the contract's
 ├── UnsupportedOutput      unsupported_output: the model can't give that output
 └── DeadlineExceeded       deadline_exceeded: the job's time was over
 ModelError                 a model or manifest is missing or broken: the service's failure, exit 4
+EngineUnavailable          the server that runs the model can't serve now, or is set up wrongly
 ```
 """
 
@@ -61,3 +62,12 @@ class DeadlineExceeded(SegmentationError):
 
 class ModelError(Exception):
     """A model or its manifest is missing or broken; the message names the file and the remedy."""
+
+
+class EngineUnavailable(Exception):
+    """The server that runs the model serves no photo now; the message names model and server."""
+
+    def __init__(self, message: str, *, retry_after: str | None = None) -> None:
+        """`retry_after` is the server's own header of that name, if it sent one."""
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -19,7 +19,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from segmentation.model import Tensor
+from segmentation.engine import Tensor
 
 HIP = 1 - 0.530
 CHIN = 1 - 0.870

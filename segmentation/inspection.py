@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,16 +14,19 @@ import numpy as np
 from segmentation.agreement import find_faults
 from segmentation.catalog import DEFAULT, file_sha256, find_body_model, find_entries
 from segmentation.deadline import Deadline
+from segmentation.engine import Engine, Tensor
 from segmentation.errors import ModelError
-from segmentation.manifest import Manifest
-from segmentation.model import Model, Session, Tensor
+from segmentation.manifest import Manifest, read_manifest
+from segmentation.model import Model, Session
 from segmentation.opset import read_opsets
 from segmentation.placement import place
 from segmentation.port import Port
 from segmentation.regions import class_planes
+from segmentation.remote import RemoteModel
 from segmentation.suggestion import suggest_manifest
 
 _SECONDS = 600.0  # that a check may take
+_REMOTE_SECONDS = 60.0  # that a server may take for all runs
 _RUNS = 3  # whose median is told
 _TOLERANCE = 0.01  # how far probabilities may be from a sum of 1
 
@@ -34,7 +37,7 @@ class Listed:
 
     name: str
     file: str
-    """Where its file is, or the name under which it is looked for."""
+    """Where its file is, or the name under which it is looked for; or its URL."""
     installed: bool
     default: bool
     """Whether jobs that name no model get it."""
@@ -48,22 +51,25 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A model file, run once."""
+    """A model, run once."""
 
     file: str
-    bytes: int
-    sha256: str
+    """The model's file; of a model on a server, its URL."""
+    bytes: int | None
+    """Length of the file, where there is one."""
+    sha256: str | None
     opsets: dict[str, int]
-    """Operator set by domain."""
+    """Operator set by domain; empty where a server runs it."""
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     providers: tuple[str, ...]
+    """Execution providers; of a model on a server, the server's name and version."""
     manifest: Manifest | None
     """The manifest found for it; None where there is none."""
     gives: tuple[str, ...]
     """Every output of the contract that it can give."""
     milliseconds: dict[int, float]
-    """Median time of a run, by number of threads."""
+    """Median time of a run, by number of threads; 0 threads are a server's own."""
     faults: tuple[str, ...]
     """What is wrong with it; empty when nothing is."""
     suggestion: str | None
@@ -85,8 +91,8 @@ def list_models(folder: Path | None, body_model: str | None) -> list[Listed]:
     return [
         Listed(
             name=name,
-            file=str(entry.weights or entry.manifest.file),
-            installed=entry.weights is not None,
+            file=str(entry.weights or entry.manifest.place),
+            installed=not entry.missing,
             default=name == default,
             outputs=entry.manifest.possible,
             manifest=str(entry.described_in),
@@ -103,9 +109,16 @@ def inspect(
 
     Raises:
         ModelError: The file can't be loaded at all, or a provider isn't there.
+        EngineUnavailable: The file is the manifest of a model on a server that can't be reached.
+        DeadlineExceeded: That server took too long.
     """
     if not path.is_file():
         raise ModelError(f"there is no file {path}")
+    if path.suffix == ".toml":
+        said = read_manifest(path)
+        if said.url is None:
+            raise ModelError(f"{path} is a manifest: name its file, {said.file}")
+        return _inspect_remote(said)
     session = Session(path, providers=providers, threads=1)
     manifest, faults = _described(path, folder)
     suggestion = None
@@ -118,7 +131,11 @@ def inspect(
     milliseconds: dict[int, float] = {}
     wrong = find_faults(supposed, session.inputs, session.outputs)
     if not wrong:
-        wrong, milliseconds = _tried(supposed, path, providers, threads)
+        engines = (
+            (count, Model.open(supposed, path, providers=providers, threads=count))
+            for count in threads
+        )
+        wrong, milliseconds = _tried(supposed, engines, _SECONDS)
     faults += wrong
     return Inspection(
         file=str(path),
@@ -136,6 +153,29 @@ def inspect(
     )
 
 
+def _inspect_remote(manifest: Manifest) -> Inspection:
+    model = RemoteModel(manifest)
+    try:
+        terms = model.terms(Deadline(_REMOTE_SECONDS))
+        faults, milliseconds = _tried(manifest, [(0, model)], _REMOTE_SECONDS)
+    finally:
+        model.close()
+    return Inspection(
+        file=manifest.place,
+        bytes=None,
+        sha256=None,
+        opsets={},
+        inputs=terms.inputs,
+        outputs=terms.outputs,
+        providers=(terms.server,),
+        manifest=manifest,
+        gives=() if faults else manifest.possible,
+        milliseconds=milliseconds,
+        faults=tuple(faults),
+        suggestion=None,
+    )
+
+
 def _described(path: Path, folder: Path | None) -> tuple[Manifest | None, list[str]]:
     """The manifest of a file, and what is wrong about it."""
     try:
@@ -145,16 +185,16 @@ def _described(path: Path, folder: Path | None) -> tuple[Manifest | None, list[s
 
 
 def _tried(
-    manifest: Manifest, path: Path, providers: Sequence[str], threads: Sequence[int]
+    manifest: Manifest, engines: Iterable[tuple[int, Engine]], seconds: float
 ) -> tuple[list[str], dict[int, float]]:
     """What is wrong with the model's answers, and its times by number of threads."""
     tensor = _noise(manifest)
     faults: list[str] = []
     milliseconds = {}
-    for count in threads:
-        model = Model.open(manifest, path, providers=providers, threads=count)
-        deadline = Deadline(_SECONDS)
+    for count, model in engines:
+        deadline = Deadline(seconds)
         try:
+            model.check()
             answers = [model.run(tensor, deadline), model.run(np.zeros_like(tensor), deadline)]
         except ModelError as error:
             return [str(error)], {}

@@ -6,11 +6,20 @@ everywhere, so that a manifest can be read without counting.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from segmentation.errors import ModelError
 
@@ -147,14 +156,38 @@ class Classes(_Table):
         return sorted(self.names.index(name) for name in names)
 
 
+def _model_url(url: str) -> str:
+    """The URL of a model, without a slash at its end; raise `ValueError` where it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("not an absolute http or https URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("a URL with a user, a query or a fragment")
+    if not re.search(r"/v2/models/[^/]+(/versions/[^/]+)?/?$", parts.path):
+        raise ValueError("its path must end in /v2/models/NAME or /v2/models/NAME/versions/N")
+    return url.rstrip("/")
+
+
 class Manifest(_Table):
     """One model, from its file to the masks that it gives by default."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What a job's `model` says."""
 
-    file: str
+    file: str | None = None
     """The ONNX file: its name in `MODEL_FOLDER` (or beside the manifest)."""
+
+    url: Annotated[str, AfterValidator(_model_url)] | None = None
+    """In place of `file`: the model on a server that speaks the Open Inference Protocol v2.
+
+    `http://host:8000/v2/models/name`, or with `/versions/1` behind it; https too.
+    """
+
+    binary: bool | None = None
+    """Whether tensors travel as bytes rather than as JSON (`url` only).
+
+    Default: as the server advertises (`binary_tensor_data`). KServe can, but doesn't say so.
+    """
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The file's SHA-256; when given, another file is refused. Once loaded it is always known."""
@@ -175,6 +208,16 @@ class Manifest(_Table):
     """The table `[classes]`; an `alpha` model has none."""
 
     @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("file or url: exactly one of them says where the model is")
+        if self.url is not None and self.sha256 is not None:
+            raise ValueError("sha256: there is no file to check, the model is on a server")
+        if self.url is None and self.binary is not None:
+            raise ValueError("binary: only a model with a url has tensors that travel")
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> Self:
         alpha = self.output.kind == "alpha"
         if alpha and self.classes is not None:
@@ -186,6 +229,11 @@ class Manifest(_Table):
         if missing := set(self.outputs) - set(self.possible):
             raise ValueError(f"outputs: the model can't give {', '.join(sorted(missing))}")
         return self
+
+    @property
+    def place(self) -> str:
+        """Where the model is: its file's name, or its URL."""
+        return self.file or self.url or ""
 
     @property
     def possible(self) -> tuple[Output, ...]:

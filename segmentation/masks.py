@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from segmentation.model import Tensor
+from segmentation.engine import Tensor
 from segmentation.photo import Size
 from segmentation.regions import Plane, Regions, quantise
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from segmentation.engine import Tensor
 from segmentation.manifest import Result
-from segmentation.model import Tensor
 from segmentation.regions import Plane, quantise
 
 _HALF = 0.5

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
 from segmentation.agreement import find_faults
 from segmentation.deadline import Deadline
+from segmentation.engine import Tensor
 from segmentation.errors import DeadlineExceeded, ModelError
 from segmentation.manifest import Manifest
 from segmentation.port import Port
-
-Tensor = npt.NDArray[np.float32]
 
 CPU = "CPUExecutionProvider"
 _TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64, "uint8": np.uint8}
@@ -115,6 +113,12 @@ class Model:
             raise
         except Exception as error:  # ONNX Runtime's exceptions share no class of their own
             raise ModelError(f"model {self.manifest.name!r} failed: {error}") from error
+
+    def check(self) -> None:
+        """Return at once: a network that is loaded can be run."""
+
+    def close(self) -> None:
+        """Do nothing: the session goes with its last user."""
 
     @property
     def providers(self) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from segmentation.engine import Tensor
 from segmentation.manifest import Input
-from segmentation.model import Tensor
 from segmentation.placement import Placement
 
 _DARKEST = 1e-6  # the least that `scale = "brightest"` divides by: a black photo stays finite

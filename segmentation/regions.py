@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from segmentation.engine import Tensor
 from segmentation.hips import above_hips
 from segmentation.manifest import Classes, Manifest
-from segmentation.model import Tensor
 
 Plane = npt.NDArray[np.uint8]
 """A share of 0..1 as 0 to 255, (rows, columns), at the model's resolution."""

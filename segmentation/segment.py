@@ -11,11 +11,11 @@ from types import MappingProxyType
 import numpy as np
 
 from segmentation.deadline import Deadline
+from segmentation.engine import Engine, Tensor
 from segmentation.errors import UnsupportedOutput
 from segmentation.manifest import Manifest
 from segmentation.masks import Mask, body_masks, enlarge, seg_map
 from segmentation.matte import matte_plane
-from segmentation.model import Model, Tensor
 from segmentation.photo import ImageLimits, Photo, Size, decode
 from segmentation.placement import Placement, place
 from segmentation.png import encode_cutout, encode_flat, encode_matte
@@ -44,7 +44,7 @@ class Segmentation:
 def segment(
     photo: bytes,
     *,
-    model: Model,
+    model: Engine,
     outputs: Sequence[str] | None,
     limits: ImageLimits,
     deadline: Deadline,
@@ -61,6 +61,7 @@ def segment(
     Raises:
         SegmentationError: The photo or the request is at fault (see `errors`).
         ModelError: The model failed.
+        EngineUnavailable: The server that runs the model serves no photo now.
     """
     wanted = _wanted(model.manifest, outputs)
     began = perf_counter()

@@ -6,7 +6,8 @@ import numpy as np
 
 from consumer.__main__ import run
 from segmentation.deadline import Deadline
-from segmentation.model import Model, Tensor
+from segmentation.engine import Tensor
+from segmentation.model import Model
 
 sane_run = Model.run
 

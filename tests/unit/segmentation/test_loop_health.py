@@ -7,7 +7,7 @@ import pytest
 
 from segmentation.catalog import Catalog
 from segmentation.deadline import Deadline
-from segmentation.model import Model
+from segmentation.engine import Engine
 from segmentation.segment import ImageLimits, segment
 from tests.benchmarks.photos import jpeg
 
@@ -24,7 +24,7 @@ def test_no_step_keeps_pythons_lock_for_long(catalog: Catalog, outputs: list[str
     assert longest < LONGEST_SECONDS
 
 
-def _longest_wait(photo: bytes, model: Model, outputs: list[str] | None) -> float:
+def _longest_wait(photo: bytes, model: Engine, outputs: list[str] | None) -> float:
     """Seconds that a short sleep took at the most, while the photo was segmented."""
     done = threading.Event()
 
