@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Final, Self
 
 from consumer import multipart
@@ -79,13 +78,8 @@ class Callback:
         await self._connections.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._connections.__aexit__(kind, error, traceback)
+    async def __aexit__(self, *_: object) -> None:
+        await self._connections.__aexit__()
 
     def check(self, url: str | None) -> None:
         """Refuse a `callback_url` that may not be called, before any work is done for it.

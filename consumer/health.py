@@ -14,7 +14,6 @@ import inspect
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from types import TracebackType
 from typing import Any, Final, Self
 
 import uvicorn
@@ -80,12 +79,7 @@ class HealthServer:
         await self._server.startup(sockets=[self._socket])
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._server.shutdown(sockets=[self._socket])
 
     def _app(self) -> Starlette:

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from contextlib import closing
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self
 
 import boto3
@@ -51,12 +50,7 @@ class Images:
             ) from error
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # Fetches that were cancelled may still wait for S3; they are daemons and hold up nobody.
         await self._threads.run(self._client.close)
         self._threads.close()
