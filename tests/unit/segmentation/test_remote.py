@@ -245,6 +245,9 @@ def test_a_model_that_is_not_as_described_is_named(
         remote.check()
     with pytest.raises(EngineUnavailable, match="isn't what its manifest says"):
         remote.run(noise(), deadline)
+    with pytest.raises(ModelError, match="isn't what its manifest says"):
+        remote.check()
     server.inputs = [{"name": "photo", "datatype": "FP32", "shape": [1, 3, 16, 16]}]
+    remote.check()  # asks anew
     remote.run(noise(), deadline)
     remote.close()
