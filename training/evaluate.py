@@ -18,7 +18,7 @@ from PIL import Image
 
 from segmentation.catalog import DEFAULT, Entry, find_entries, open_entry
 from segmentation.deadline import Deadline
-from segmentation.model import Model
+from segmentation.engine import Engine
 from segmentation.segment import ImageLimits, segment
 from training import data
 from training.data import LOWER, PERSON, UPPER, Photo, Pixels
@@ -39,7 +39,7 @@ class Judged:
     network_ms: list[float]
 
 
-def guess(model: Model, photo: bytes) -> tuple[Pixels, float]:
+def guess(model: Engine, photo: bytes) -> tuple[Pixels, float]:
     """Classes of a photo's pixels by the model's masks, H x W, and the network's milliseconds."""
     result = segment(photo, model=model, outputs=_OUTPUTS, limits=_LIMITS, deadline=Deadline(60))
     upper, lower, person = (
@@ -61,7 +61,7 @@ def pairs(photos: list[Photo], kind: str) -> Iterator[Pair]:
         yield KINDS[kind](photo)
 
 
-def judge(model: Model, cases: Iterator[Pair]) -> Judged:
+def judge(model: Engine, cases: Iterator[Pair]) -> Judged:
     """Run the model over all cases of a kind."""
     judged = Judged(Tally(), [], [])
     for image, truth in cases:

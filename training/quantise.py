@@ -20,13 +20,13 @@ from training import data
 from training.scores import area_size
 
 
-class _Photos(CalibrationDataReader):
+class _Photos(CalibrationDataReader):  # type: ignore[misc]  # it has no types
     """Training photos as the network's input, one after another."""
 
     def __init__(self, folder: Path, numbers: list[str], area: int) -> None:
         self._folder, self._left, self._area = folder, iter(numbers), area
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:  # type: ignore[override]
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next photo, or None at the end."""
         number = next(self._left, None)
         if number is None:
@@ -34,7 +34,7 @@ class _Photos(CalibrationDataReader):
         image = Image.open(self._folder / "photos" / f"{number}.jpg").convert("RGB")
         height, width = area_size(image.height, image.width, self._area)
         pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32)
-        return {"image": ((pixels - 128) / 128).transpose(2, 0, 1)[None]}
+        return {"image": ((pixels - 128) / 128).transpose(2, 0, 1)[None].astype(np.float32)}
 
 
 def main() -> None:
