@@ -73,6 +73,11 @@ class InferenceServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def _is_ready(self) -> bool:
         try:
             return httpx.get(f"{self.url}/ready", timeout=5).status_code == 200

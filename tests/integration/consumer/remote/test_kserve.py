@@ -76,6 +76,27 @@ async def test_an_outage_is_waited_for(inference_server: InferenceServer, bench:
     assert consumer.end() == 0
 
 
+async def test_a_frozen_server_is_an_outage_too(
+    inference_server: InferenceServer, bench: Bench
+) -> None:
+    """Its port takes connections and says nothing: no photo is too slow, and none is lost."""
+    write_manifest(bench.folder, inference_server.url, binary=True)
+    photo = bench.put_photo()
+    await bench.submit("before", photo)
+    consumer = bench.start(QWEN_MODEL_PATH="remote.toml", JOB_DEADLINE_SECONDS=10)
+    await bench.terminal_events(1)
+    inference_server.freeze()
+    try:
+        for number in range(3):
+            await bench.submit(f"during-{number}", photo)
+        consumer.wait_not_ready("no answer in")
+    finally:
+        inference_server.thaw()
+    events = await bench.terminal_events(4)
+    assert [event["state"] for event in events] == ["completed"] * 4
+    assert consumer.end() == 0
+
+
 async def test_a_start_without_the_server_waits_and_a_cancel_is_a_way_out(
     inference_server: InferenceServer, bench: Bench
 ) -> None:
@@ -87,15 +108,21 @@ async def test_a_start_without_the_server_waits_and_a_cancel_is_a_way_out(
     photo = bench.put_photo()
     await bench.submit("stuck", photo, model="remote")
     await bench.submit("stuck-too", photo, model="remote")
-    await bench.submit("local", photo, model="trivial")
+    await bench.submit("local-beside", photo, model="trivial")
     consumer = bench.start(WORKER_COUNT=1)
     consumer.wait_not_ready("model 'remote' at")
+    consumer.wait_until(lambda: uploaded(bench, "local-beside"))
     for job in ("stuck", "stuck-too"):
         cancel = {"job_id": job, "before_offset": 3, "requested_at": "2026-11-22T10:00:00.000Z"}
         await bench.send(bench.line.control, job, cancel)
     events = await bench.terminal_events(3)
     assert [event["state"] for event in events] == ["cancelled", "cancelled", "completed"]
     assert consumer.end() == 0
+
+
+def uploaded(bench: Bench, job_id: str) -> bool:
+    """Whether the job's masks have come to the mask-asset service."""
+    return any(upload["job_id"] == job_id for upload in bench.stack.mask_assets.uploads())
 
 
 def the(count: int, state: str, job_id: str) -> Callable[[dict[str, Any]], bool]:
