@@ -16,6 +16,8 @@ from schemas.job import Job
 from schemas.status import ErrorInfo, ModelInfo, State, StatusEvent, cloud_event_headers
 
 PUBLISH_SECONDS = 15.0
+# Jobs are taken by the handful: one request for their starts costs us and the broker as one does.
+LINGER_MS = 5
 STOP_SECONDS = 5.0
 WORKER = socket.gethostname()
 
@@ -79,7 +81,9 @@ class StatusPublisher:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._producer = AIOKafkaProducer(enable_idempotence=True, **settings.connection())
+        self._producer = AIOKafkaProducer(
+            enable_idempotence=True, linger_ms=LINGER_MS, **settings.connection()
+        )
 
     async def __aenter__(self) -> Self:
         try:
