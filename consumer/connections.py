@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
 
 import httpx
@@ -35,23 +34,25 @@ class Answer:
 class Connections:
     """Posts over connections that are kept open: as many as there are posts at once.
 
-    No proxy of the environment is used, since the secret would go through it; no redirect is
-    followed; no receiver's cookies are kept.
+    By httpx's transport without its client, which would keep one receiver's cookies for the next,
+    read proxies from the environment, through which the secret would go, and follow redirects.
     """
 
     def __init__(self, *, timeout: float) -> None:
         """`timeout` bounds a whole post, from connecting to the last byte of the answer."""
         self._timeout = timeout
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncHTTPTransport | None = None
 
     async def __aenter__(self) -> Self:
         # In a thread: it reads the certificates, those of certifi.
-        self._client = await asyncio.to_thread(_client)
+        self._transport = await asyncio.to_thread(
+            httpx.AsyncHTTPTransport, trust_env=False, limits=_LIMITS
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post once and return the answer, whatever it is.
@@ -60,15 +61,17 @@ class Connections:
             TimeoutError: there was no whole answer in time.
             ConnectionError: there was none at all; the text says why.
         """
-        if self._client is None:
+        if self._transport is None:
             raise RuntimeError("used outside `async with`")
         fields = [(name.encode(), value.encode()) for name, value in headers.items()]
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._client.stream("POST", url, headers=fields, content=body) as answer,
-            ):
-                content = await _content(answer)
+            async with asyncio.timeout(self._timeout):
+                request = httpx.Request("POST", url, headers=fields, content=body)
+                answer = await self._transport.handle_async_request(request)
+                try:
+                    content = await _content(answer)
+                finally:
+                    await answer.aclose()
         except httpx.HTTPError as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
         return Answer(answer.status_code, answer.headers.get("retry-after"), content)
@@ -82,12 +85,6 @@ async def _content(answer: httpx.Response) -> bytes | None:
         if len(content) > MAX_REPLY:
             return None
     return content
-
-
-def _client() -> httpx.AsyncClient:
-    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    # One deadline for the whole post, ours; httpx's own would be one for each read.
-    return httpx.AsyncClient(trust_env=False, cookies=no_cookies, limits=_LIMITS, timeout=None)  # noqa: S113
 
 
 @lru_cache(maxsize=256)
