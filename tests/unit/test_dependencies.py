@@ -30,6 +30,7 @@ DOORS = {
     "boto3": ("consumer.images", "producer_tools.upload", "producer_tools.local"),
     "botocore": ("consumer.images", "consumer.storage_fault", "producer_tools.local"),
     "httpx": ("consumer.connections", "producer_tools.local"),
+    "h11": ("consumer.connections",),
     "aiokafka": (
         "consumer.cancellation",
         "consumer.history",

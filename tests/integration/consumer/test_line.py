@@ -193,7 +193,7 @@ async def test_producers_may_compress(bench: Bench, codec: str) -> None:
 
 def is_start(attempt: int, event: dict[str, Any]) -> bool:
     """Whether the event tells of that start of a job."""
-    return event["state"] == "processing" and event["attempt"] == attempt
+    return (event["state"], event["attempt"]) == ("processing", attempt)
 
 
 async def committed(bench: Bench) -> int:
