@@ -46,6 +46,8 @@ def configure(
     )
     # aiokafka, botocore and uvicorn tell at INFO what we tell in our own words.
     logging.basicConfig(level=LOUDEST_LIBRARIES, handlers=[handler], force=True)
+    # Kafka 4 refuses each transaction's first batch once; the retry is no news to anybody.
+    logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 
