@@ -116,6 +116,7 @@ class Line:
             await lane.halt(str(reason))
             return lane, 0
         await self._ledger.read(self._kafka, partition, bookmark=bookmark, start=start)
+        self.lost = None
         return new_lane(alone_through=self._ledger.last_suspect()), start
 
     async def _start(

@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from consumer.errors import LaneHalted, LaneLost
 from consumer.outcome import Failure, Outcome, Record
 from consumer.settings import KafkaSettings
-from consumer.status import message, stop_producer, terminal_event
+from consumer.status import message, start_producer, stop_producer, terminal_event
 from schemas.dead_letter import dead_letter_headers
 
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -53,14 +53,7 @@ class Settlement:
     async def __aenter__(self) -> Self:
         """Fence every earlier owner of the partition; only then is its committed offset final."""
         sender.BACKOFF_OVERRIDE = RETRY_BACKOFF_MS / 1000
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._producer.start()
-        except BaseException as error:
-            await stop_producer(self._producer)
-            if isinstance(error, KafkaError | TimeoutError):
-                raise LaneLost(f"no transactional producer: {error!r}") from error
-            raise
+        await start_producer(self._producer, "transactional producer", seconds=START_SECONDS)
         return self
 
     async def __aexit__(self, *_: object) -> None:

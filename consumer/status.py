@@ -86,14 +86,7 @@ class StatusPublisher:
         )
 
     async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(PUBLISH_SECONDS):
-                await self._producer.start()
-        except BaseException as error:
-            await stop_producer(self._producer)
-            if isinstance(error, KafkaError | TimeoutError):
-                raise LaneLost(f"no producer of status events: {error!r}") from error
-            raise
+        await start_producer(self._producer, "producer of status events", seconds=PUBLISH_SECONDS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,6 +108,18 @@ class StatusPublisher:
             raise LaneLost(f"a status event can't be published: {error!r}") from error
         offset: int = published.offset
         return offset
+
+
+async def start_producer(producer: AIOKafkaProducer, name: str, *, seconds: float) -> None:
+    """Start within a deadline; one that can't be started is stopped, and the lane is lost."""
+    try:
+        async with asyncio.timeout(seconds):
+            await producer.start()
+    except BaseException as error:
+        await stop_producer(producer)
+        if isinstance(error, KafkaError | TimeoutError):
+            raise LaneLost(f"no {name}: {error!r}") from error
+        raise
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
