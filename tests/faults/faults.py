@@ -27,7 +27,6 @@ async def sigkill(laboratory: Laboratory, fault: Fault) -> None:
     owner.kill()
     laboratory.dismiss(owner)
     laboratory.start()
-    await laboratory.ruler()
     await laboratory.moves_on()
 
 
@@ -37,7 +36,6 @@ async def sigkill_settling(laboratory: Laboratory, fault: Fault) -> None:
     await laboratory.strike_settling(owner.kill)
     laboratory.dismiss(owner)
     laboratory.start()
-    await laboratory.ruler()
     await laboratory.moves_on()
 
 
@@ -140,8 +138,8 @@ async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
         await asyncio.sleep(fault.seconds)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
-    await owner.is_ready()
     await laboratory.moves_on()
+    await owner.is_ready()
 
 
 async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
@@ -158,8 +156,8 @@ async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
         laboratory.dismiss(standby)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
-    await owner.is_ready()
     await laboratory.moves_on()
+    await owner.is_ready()
 
 
 async def s3_pause(laboratory: Laboratory, fault: Fault) -> None:
@@ -182,8 +180,8 @@ async def callback_503(laboratory: Laboratory, fault: Fault) -> None:
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     laboratory.behave()
-    await owner.is_ready()
     await laboratory.moves_on()
+    await owner.is_ready()
 
 
 async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
@@ -198,8 +196,8 @@ async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     await _held_by_callback(owner, fault.seconds)
     await asyncio.to_thread(service.restart)
     laboratory.behave()
-    await owner.is_ready()
     await laboratory.moves_on()
+    await owner.is_ready()
 
 
 async def callback_cuts(laboratory: Laboratory, fault: Fault) -> None:

@@ -18,6 +18,7 @@ import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 
 from producer_tools.local.stack import LocalStack
+from tests.faults.costs import read_starts
 from tests.faults.evidence import (
     Evidence,
     Foreseen,
@@ -52,6 +53,10 @@ class Laboratory:
         folder: Where logs and the model are kept.
         seed: Of the callback's latencies.
         say: Where progress is told.
+
+    Attributes:
+        records: Submitted so far.
+        mended_at: When it was last expected to go on, in Unix seconds: what ailed it was gone.
     """
 
     def __init__(self, stack: LocalStack, *, folder: Path, seed: int, say: Say = print) -> None:
@@ -59,6 +64,7 @@ class Laboratory:
         self.say = say
         self.owners: list[Owner] = []
         self.records = 0
+        self.mended_at = 0.0
         self._folder = folder
         self._seed = seed
         self._uploads: list[Upload] = []
@@ -94,8 +100,7 @@ class Laboratory:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for owner in self.owners:
-            owner.kill()
+        self.kill()
         await self.watch.__aexit__(kind, error, traceback)
         # It is gone where its restart is what failed; that error must be seen.
         with contextlib.suppress(httpx.HTTPError):
@@ -131,7 +136,7 @@ class Laboratory:
 
     def start(self, *options: str, **settings: str) -> Owner:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""
-        name = f"consumer-{len(list(self._folder.glob('consumer-*.log'))):03}"
+        name = f"consumer-{len(self._logs()):03}"
         env = {**os.environ, **self._environment(), **settings}
         owner = Owner(name, *options, folder=self._folder, env=env)
         self.owners.append(owner)
@@ -175,14 +180,20 @@ class Laboratory:
         if self.records - self.watch.settled < BACKLOG:
             await self.add()
 
-    async def add(self) -> None:
+    async def has(self, count: int) -> None:
+        """See to it that more than so many records are submitted."""
+        while self.records <= count:
+            await self.add(10 * BACKLOG)
+
+    async def add(self, records: int = BACKLOG) -> None:
         """Submit some more records."""
         self._refills += 1
         seed = self._seed * 1000 + self._refills
-        await self.submit(plan(seed, records=BACKLOG, poisoned=BACKLOG // 25))
+        await self.submit(plan(seed, records=records, poisoned=records // 25))
 
     async def moves_on(self, by: int = 1, *, seconds: float = SETTLE_SECONDS) -> float:
-        """Wait until `by` more records are settled; give the seconds it took."""
+        """Wait until `by` more records are settled, now that nothing is wrong; give the seconds."""
+        self.mended_at = time.time()
         count = self.watch.settled + by
         if count > self.records:
             await self.refill()
@@ -212,6 +223,11 @@ class Laboratory:
             await owner.end()
             self.dismiss(owner)
 
+    def kill(self) -> None:
+        """End all consumers by SIGKILL."""
+        for owner in self.owners:
+            owner.kill()
+
     async def keep_uploads(self, *, before_kill: bool = False) -> None:
         """Keep what is new in the service's log: it remembers only so much, and dies forgetting."""
         log = await asyncio.to_thread(self.stack.mask_assets.uploads, since=self._uploads_kept)
@@ -226,6 +242,10 @@ class Laboratory:
             self._uploads_kept = log[-1]["number"] + 1
         if before_kill:
             self._uploads_kept = 0
+
+    def starts(self) -> list[tuple[float, int]]:
+        """When each record was begun, and its offset, as the consumers' logs say."""
+        return read_starts(self._logs())
 
     async def evidence(self) -> Evidence:
         """Gather what the run has left behind, once its consumers have ended."""
@@ -252,11 +272,12 @@ class Laboratory:
             samples=tuple(self.watch.samples),
             uploads=tuple(self._uploads),
             reigns=tuple(
-                reign
-                for log in sorted(self._folder.glob("consumer-*.log"))
-                for reign in read_reigns(log.stem, read_log(log))
+                reign for log in self._logs() for reign in read_reigns(log.stem, read_log(log))
             ),
         )
+
+    def _logs(self) -> list[Path]:
+        return sorted(self._folder.glob("consumer-*.log"))
 
     async def _read(self, topic: str, isolation: str = "read_committed") -> tuple[Record, ...]:
         return await read_topic(self.bootstrap, self._line[topic], isolation=isolation)

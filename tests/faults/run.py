@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from producer_tools.local.stack import LocalStack
 from tests.faults import workload
+from tests.faults.costs import Cost, Struck, costs
 from tests.faults.evidence import Evidence
 from tests.faults.faults import strike
 from tests.faults.laboratory import Laboratory, Say
@@ -21,21 +22,13 @@ GHOST_EVERY = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
-    """A fault that happened, and what it cost."""
-
-    fault: Fault
-    seconds: float
-    """From the fault to the first record settled after it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What a run came to."""
 
     evidence: Evidence
     verdicts: Sequence[Verdict]
-    struck: Sequence[Struck]
+    costs: Sequence[Cost]
+    """What each fault cost, in the order that they struck."""
     seconds: float
 
     @property
@@ -63,10 +56,7 @@ class Report:
     def __str__(self) -> str:
         """Tell faults, verdicts and figures, a line each."""
         ends = Counter(f"{event.state} {event.code or ''}" for event in self.evidence.terminal)
-        lines = [
-            f"  struck  {one.fault}: settling again after {one.seconds:.1f} s"
-            for one in self.struck
-        ]
+        lines = [f"  struck  {cost}" for cost in self.costs]
         lines += [str(verdict) for verdict in self.verdicts]
         lines += [f"{count:7}  {end}" for end, count in sorted(ends.items())]
         lines.append("figures  " + ", ".join(f"{name} {n:g}" for name, n in self.figures.items()))
@@ -80,38 +70,46 @@ async def run(
     seed: int,
     records: int,
     poisoned: int,
-    faults: Sequence[Fault],
+    faults: Iterable[Fault],
     say: Say = print,
 ) -> Report:
     """Submit the workload, strike each fault at its moment, and let the oracle judge.
 
-    Raises:
-        Stalled: the line stood still, or didn't do what a fault demands of it.
+    Where the faults outlast the records, more are submitted.
     """
-    say(f"seed {seed}: {records} records, {poisoned} poisoned; {'; '.join(map(str, faults))}")
+    say(f"seed {seed}: {records} records, {poisoned} poisoned")
     planned = workload.plan(seed, records=records, poisoned=poisoned)
     async with Laboratory(stack, folder=folder, seed=seed, say=say) as laboratory:
         await laboratory.submit(workload.aborted(planned, GHOST_EVERY))
         begin = time.monotonic()
         laboratory.start()
-        struck = []
-        for fault in faults:
-            await laboratory.reaches(fault.at)
-            at = time.monotonic()
-            settled = laboratory.watch.settled
-            await strike(laboratory, fault)
-            await laboratory.keep_uploads()
-            struck.append(Struck(fault, time.monotonic() - at))
-            say(
-                f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
-                f" over after {struck[-1].seconds:.1f} s"
-            )
+        struck: list[Struck] = []
         ended = Verdict("the line goes on to the end", ())
         try:
+            for fault in faults:
+                await laboratory.has(fault.at)
+                await laboratory.reaches(fault.at)
+                at = time.time()
+                settled = laboratory.watch.settled
+                await strike(laboratory, fault)
+                await laboratory.keep_uploads()
+                struck.append(Struck(fault, at, laboratory.mended_at, time.time()))
+                say(
+                    f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
+                    f" over after {struck[-1].over - at:.1f} s"
+                )
             await laboratory.reaches(laboratory.records)
-        except Stalled as stalled:
-            ended = Verdict(ended.check, (str(stalled),))  # the others will say what is missing
-        seconds = time.monotonic() - begin
-        await laboratory.end()
+            seconds = time.monotonic() - begin
+            await laboratory.end()
+        except Stalled as stalled:  # the oracle will say what is missing
+            seconds = time.monotonic() - begin
+            ended = Verdict(ended.check, (str(stalled),))
+            laboratory.kill()
         evidence = await laboratory.evidence()
-    return Report(evidence, [ended, *judge(evidence)], struck, seconds)
+        bill = costs(
+            struck,
+            settled=laboratory.watch.ended,
+            begun=laboratory.starts(),
+            evidence=evidence,
+        )
+    return Report(evidence, [ended, *judge(evidence)], bill, seconds)

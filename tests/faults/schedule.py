@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SCHEDULES: dict[str, tuple[str, ...]] = {
@@ -38,6 +39,8 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 
 _FIRST, _LAST = 0.02, 0.9
 MOST_LINES = 60
+EVERY = 200
+"""Records between two faults of an endless schedule, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def draw(
         outage: Seconds that an outage of S3 or the callback lasts.
     """
     dice = random.Random(f"{seed} {schedule}")
-    kinds = _kinds(SCHEDULES[schedule], faults, dice)
+    kinds = list(itertools.islice(_kinds(schedule, dice), faults))
     moments = sorted(
         dice.randint(int(records * _FIRST), int(records * _LAST)) for _ in range(faults)
     )
@@ -81,10 +84,22 @@ def draw(
     ]
 
 
-def _kinds(known: Sequence[str], faults: int, dice: random.Random) -> list[str]:
-    kinds: list[str] = []
-    while len(kinds) < faults:
-        round_ = list(known)
-        dice.shuffle(round_)
-        kinds += round_
-    return kinds[:faults]
+def endless(
+    seed: int, *, schedule: str, outage: float = 5.0, over: Callable[[], bool]
+) -> Iterator[Fault]:
+    """Draw faults until `over`, one every few hundred records; arguments as of `draw`."""
+    dice = random.Random(f"{seed} {schedule}")
+    at = 0
+    for kind in _kinds(schedule, dice):
+        at += dice.randint(1, 2 * EVERY)
+        if over():
+            return
+        yield Fault(at, kind, dice.randrange(MOST_LINES), outage)
+
+
+def _kinds(schedule: str, dice: random.Random) -> Iterator[str]:
+    """Give each kind once, shuffled, and again."""
+    while True:
+        kinds = list(SCHEDULES[schedule])
+        dice.shuffle(kinds)
+        yield from kinds

@@ -20,17 +20,23 @@ ASK_SECONDS = 5.0
 
 
 class Watch:
-    """Reads the status topic as a read_committed subscriber does, whatever befalls the broker."""
+    """Reads the status topic as a read_committed subscriber does, whatever befalls the broker.
+
+    Attributes:
+        ended: When each offset's terminal event was first seen, in Unix seconds.
+        samples: The group's committed offset, each time that it had moved.
+        progressed_at: When a record was last seen to end, by the monotonic clock.
+    """
 
     def __init__(self, bootstrap: str, *, jobs: str, status: str, group: str) -> None:
         self._bootstrap = bootstrap
         self._jobs = jobs
         self._status = TopicPartition(status, 0)
         self._group = group
-        self._ended: set[int] = set()
         self._next = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.samples: list[int] = []
+        self.ended: dict[int, float] = {}
         self.progressed_at = time.monotonic()
 
     async def __aenter__(self) -> Self:
@@ -50,7 +56,7 @@ class Watch:
     @property
     def settled(self) -> int:
         """Records whose terminal event has been seen."""
-        return len(self._ended)
+        return len(self.ended)
 
     async def reaches(self, count: int, *, seconds: float) -> float:
         """Wait until `count` records are settled."""
@@ -85,8 +91,8 @@ class Watch:
             for record in batch:
                 self._next = record.offset + 1
                 event = read_event(Record(record.offset, record.key, record.value))
-                if event.terminal and event.offset not in self._ended:
-                    self._ended.add(event.offset)
+                if event.terminal and event.offset not in self.ended:
+                    self.ended[event.offset] = time.time()
                     self.progressed_at = time.monotonic()
 
     async def _sample(self) -> None:
