@@ -53,6 +53,7 @@ define compile
 	@$(LOCK) --directory $(1) pyproject.toml --extra dev --group build -o requirements/dev.lock
 	@$(LOCK) --directory $(1) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
 	@$(LOCK) --directory $(1) --group build -c requirements/dev.lock -o requirements/build.lock
+	@$(LOCK) --directory $(1) --group go -o requirements/go.lock
 endef
 LOCK = $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 \
        --generate-hashes --no-header --no-emit-index-url $(ARGS)

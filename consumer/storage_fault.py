@@ -44,6 +44,7 @@ OUR_CREDENTIALS: Final = frozenset({
     "TemporaryRedirect",
     "TokenRefreshRequired",
     "UnrecognizedClientException",
+    "XAdminUserNotFound",  # versitygw's, with 404, for an unknown access key
 })  # fmt: skip
 """S3 refuses us, whatever we ask for: a person must mend the settings."""
 

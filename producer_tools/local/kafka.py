@@ -19,11 +19,11 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{other}
-listeners=BROKER://{host}:{port},CONTROLLER://{host}:{other}
-advertised.listeners=BROKER://{host}:{port}
+listeners=BROKER://{host}:{port},CONTROLLER://{host}:{other}{listener}
+advertised.listeners=BROKER://{host}:{port}{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
 log.dirs={folder}/logs
 auto.create.topics.enable=false
 num.partitions=1
@@ -67,6 +67,10 @@ class Kafka(Part):
         folder: Where its data and log are kept, also afterwards; None takes a temporary folder.
         console: Where the progress of the first run's download is shown.
         cache: Where the downloaded jars are kept; None takes the user's cache folder.
+        proxy_port: Of a proxy before the broker, which clients that come by it go on using.
+
+    Attributes:
+        proxied_port: Where that proxy leads to; 0 where there is none.
     """
 
     name = "Kafka"
@@ -78,8 +82,11 @@ class Kafka(Part):
         folder: Path | None = None,
         console: Console | None = None,
         cache: Path | None = None,
+        proxy_port: int | None = None,
     ) -> None:
         super().__init__(port=port, folder=folder)
+        self.proxied_port = 0
+        self._proxy_port = proxy_port
         self._console = Console(stderr=True) if console is None else console
         self._cache = jars.default_cache() if cache is None else cache
         self._class_path = ""
@@ -120,7 +127,10 @@ class Kafka(Part):
 
     def _format(self, folder: Path) -> None:
         properties = folder / "server.properties"
-        properties.write_text(_PROPERTIES.format(host=ports.HOST, port=1, other=2, folder=folder))
+        text = _PROPERTIES.format(
+            host=ports.HOST, port=1, other=2, folder=folder, listener="", advertised=""
+        )
+        properties.write_text(text)
         arguments = ("format", "--cluster-id", _CLUSTER_ID, "--config", str(properties))
         ran = subprocess.run(  # noqa: S603 - our own words
             self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True
@@ -130,7 +140,19 @@ class Kafka(Part):
 
     def _write_properties(self, file: Path) -> None:
         other = ports.choose("Kafka's controller", setting="")
-        text = _PROPERTIES.format(host=ports.HOST, port=self.port, other=other, folder=self.folder)
+        listener = advertised = ""
+        if self._proxy_port is not None:
+            self.proxied_port = ports.choose("Kafka's listener for the proxy", setting="")
+            listener = f",PROXIED://{ports.HOST}:{self.proxied_port}"
+            advertised = f",PROXIED://{ports.HOST}:{self._proxy_port}"
+        text = _PROPERTIES.format(
+            host=ports.HOST,
+            port=self.port,
+            other=other,
+            folder=self.folder,
+            listener=listener,
+            advertised=advertised,
+        )
         file.write_text(text)
 
     def _java(self, *arguments: str) -> tuple[str, ...]:

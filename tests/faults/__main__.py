@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from producer_tools.local.stack import LocalStack
 from tests.faults import results
+from tests.faults.proxied import ProxiedStack
 from tests.faults.run import Report, run
 from tests.faults.schedule import SCHEDULES, draw, endless
 
@@ -79,7 +79,7 @@ def _run(asked: dict[str, Any], folder: Path | None) -> Report:
     with tempfile.TemporaryDirectory(prefix="maskline-faults-") as temporary:
         place = folder or Path(temporary)
         place.mkdir(parents=True, exist_ok=True)
-        with LocalStack(masks_in_memory=True, folder=place / "stack") as stack:
+        with ProxiedStack(folder=place / "stack") as stack:
             if "minutes" in asked:
                 end = time.monotonic() + 60 * asked["minutes"]
                 faults = endless(asked["seed"], **drawn, over=lambda: time.monotonic() > end)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from tests.faults.laboratory import Laboratory
-from tests.faults.owner import Owner
+from tests.faults.owner import Owner, until
 from tests.faults.schedule import Fault
+from tests.faults.toxiproxy import Stream, Toxic
 
 BROKER_PAUSE_SECONDS = 14.0
 """Longer than a transaction's time-out of 10 s, and than a session's of 6 s."""
 TAKEN_BY_NEXT = 40
+FEEL_SECONDS = 60.0
+"""Longer than the consumer waits for any answer."""
+BOTH_WAYS: tuple[Stream, Stream] = ("upstream", "downstream")
+SLOW = {"latency": {"latency": 200, "jitter": 100}, "bandwidth": {"rate": 64}}
+"""Milliseconds, and KB a second, of each connection and direction."""
 
 Do = Callable[[Laboratory, Fault], Awaitable[None]]
 
@@ -32,11 +39,12 @@ async def sigkill(laboratory: Laboratory, fault: Fault) -> None:
 
 async def sigkill_settling(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the owner in the midst of a transaction: its events are written, and not committed."""
-    owner = await _in_the_midst(laboratory, fault)
-    await laboratory.strike_settling(owner.kill)
-    laboratory.dismiss(owner)
-    laboratory.start()
-    await laboratory.moves_on()
+    await _killed_at_terminal_event(laboratory, fault, isolation="read_uncommitted")
+
+
+async def sigkill_settled(laboratory: Laboratory, fault: Fault) -> None:
+    """Kill the owner right after a transaction: its events have just become visible."""
+    await _killed_at_terminal_event(laboratory, fault, isolation="read_committed")
 
 
 async def sigkill_at_start(laboratory: Laboratory, fault: Fault) -> None:
@@ -97,6 +105,28 @@ async def rebalances(laboratory: Laboratory, fault: Fault) -> None:
     next_owner = await laboratory.ruler()
     next_owner.kill()
     laboratory.dismiss(next_owner)
+    await laboratory.moves_on()
+
+
+async def rebalance_burst(laboratory: Laboratory, fault: Fault) -> None:
+    """Let three leave, by SIGTERM and SIGKILL in turn, and three join, all within a moment."""
+    await _in_the_midst(laboratory, fault)
+    for joining in [laboratory.start(), laboratory.start()]:
+        await joining.is_ready()
+    ending = []
+    for number, leaving in enumerate(list(laboratory.owners)):
+        laboratory.dismiss(leaving)
+        laboratory.start()
+        if (number + fault.lines) % 2:
+            leaving.kill()
+        else:
+            ending.append(asyncio.create_task(leaving.end()))
+    await asyncio.gather(*ending)
+    await laboratory.moves_on()
+    for standby in laboratory.owners[1:]:
+        await standby.is_ready()
+        await standby.end()
+        laboratory.dismiss(standby)
     await laboratory.moves_on()
 
 
@@ -226,15 +256,66 @@ async def wrong_s3_key(laboratory: Laboratory, fault: Fault) -> None:
     await _replaced(laboratory, fault, reason="storage_unavailable", wrong=wrong)
 
 
-KINDS: dict[str, Do] = {
+async def wrong_s3_secret(laboratory: Laboratory, fault: Fault) -> None:
+    """Let a consumer with a wrong S3 secret have its turn: it holds, and dead-letters nothing."""
+    wrong = {"AWS_SECRET_ACCESS_KEY": "not the key's"}
+    await _replaced(laboratory, fault, reason="storage_unavailable", wrong=wrong)
+
+
+async def cut(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
+    """Cut the part off: connections are closed and new ones refused."""
+    owner = await _in_the_midst(laboratory, fault)
+    with laboratory.proxy(part).cut():
+        await _feels(laboratory, owner, part)
+        await asyncio.sleep(fault.seconds)
+    await _goes_on(laboratory, owner)
+
+
+async def reset(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
+    """End each connection as soon as it is used; new ones by TCP's RST."""
+    owner = await _in_the_midst(laboratory, fault)
+    toxics = [Toxic("reset_peer", stream, {"timeout": 0}) for stream in BOTH_WAYS]
+    with laboratory.proxy(part).poisoned(*toxics):
+        await _feels(laboratory, owner, part)
+        await asyncio.sleep(fault.seconds)
+    await _goes_on(laboratory, owner)
+
+
+async def half_close(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
+    """Lose all bytes one way, every connection staying open, until the owner gives up on it."""
+    owner = await _in_the_midst(laboratory, fault)
+    losses = len(owner.said("lane.lost"))
+    silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0})
+    with laboratory.proxy(part).poisoned(silence):
+        if part == "kafka":
+            await owner.says("lane.lost", times=losses + 1)
+        else:
+            await _feels(laboratory, owner, part)
+    await _goes_on(laboratory, owner)
+
+
+async def slow(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
+    """Let bytes come late and few at a time: the line goes on meanwhile."""
+    owner = await _in_the_midst(laboratory, fault)
+    toxics = [Toxic(kind, stream, how) for kind, how in SLOW.items() for stream in BOTH_WAYS]
+    with laboratory.proxy(part).poisoned(*toxics):
+        await laboratory.moves_on(TAKEN_BY_NEXT)
+        await asyncio.sleep(fault.seconds)
+        await laboratory.moves_on()
+    await _goes_on(laboratory, owner)
+
+
+KINDS: Mapping[str, Do] = {
     done.__name__: done
     for done in (
         sigkill,
         sigkill_settling,
+        sigkill_settled,
         sigkill_at_start,
         sigterm,
         takeover,
         rebalances,
+        rebalance_burst,
         broker_kill,
         broker_restart,
         broker_pause,
@@ -247,7 +328,12 @@ KINDS: dict[str, Do] = {
         callback_late,
         wrong_secret,
         wrong_s3_key,
+        wrong_s3_secret,
     )
+} | {
+    f"{part}_{done.__name__}": partial(done, part=part)
+    for part in ("kafka", "s3", "callback")
+    for done in (cut, reset, half_close, slow)
 }
 
 
@@ -261,6 +347,27 @@ async def _in_the_midst(laboratory: Laboratory, fault: Fault) -> Owner:
     return owner
 
 
+async def _feels(laboratory: Laboratory, owner: Owner, part: str) -> None:
+    """See to it that there is work, and wait until the owner's log says what it suffers."""
+    begin = len(owner.said())
+    await laboratory.add()
+
+    def says_so() -> bool:
+        fresh = owner.said()[begin:]
+        if part == "kafka":
+            return any(line.get("logger", "").startswith("aiokafka") for line in fresh)
+        return any(line["event"] == "job.retried" for line in fresh)
+
+    await until(says_so, f"{owner.name} feels that {part} fails", seconds=FEEL_SECONDS)
+
+
+async def _goes_on(laboratory: Laboratory, owner: Owner) -> None:
+    """The line must go on by itself, with the owner that it had."""
+    await laboratory.moves_on()
+    await owner.is_ready()
+    laboratory.watch_owners()
+
+
 async def _held_by_callback(owner: Owner, seconds: float) -> None:
     """Wait for the hold, if the outage outlasts the five retries; and for the outage's end."""
     retries = 31.0
@@ -269,6 +376,17 @@ async def _held_by_callback(owner: Owner, seconds: float) -> None:
         await owner.holds("callback_unavailable")
     passed = asyncio.get_running_loop().time() - begin
     await asyncio.sleep(max(0.0, seconds - passed))
+
+
+async def _killed_at_terminal_event(
+    laboratory: Laboratory, fault: Fault, *, isolation: str
+) -> None:
+    """Kill the owner when its next terminal event can be read, and start another."""
+    owner = await _in_the_midst(laboratory, fault)
+    await laboratory.at_next_terminal_event(owner.kill, isolation=isolation)
+    laboratory.dismiss(owner)
+    laboratory.start()
+    await laboratory.moves_on()
 
 
 async def _replaced(

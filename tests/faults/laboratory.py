@@ -34,6 +34,8 @@ from tests.faults.evidence import (
     read_upload,
 )
 from tests.faults.owner import POLL_SECONDS, Owner, Stalled, until
+from tests.faults.proxied import ProxiedStack
+from tests.faults.toxiproxy import Proxy
 from tests.faults.watch import Watch
 from tests.faults.workload import BUCKET, LOWER_ONLY, REJECTED, Planned, objects, plan, submit
 from tests.models import TRIVIAL, write_trivial_body_model
@@ -115,6 +117,12 @@ class Laboratory:
     def jobs_topic(self) -> str:
         """The line's jobs topic."""
         return self._line["JOBS_TOPIC"]
+
+    def proxy(self, part: str) -> Proxy:
+        """The proxy before a part, where the stack has proxies."""
+        if not isinstance(self.stack, ProxiedStack):
+            raise TypeError(f"no network fault can be struck on a {type(self.stack).__name__}")
+        return self.stack.proxies[part]
 
     async def submit(self, planned: Sequence[Planned]) -> None:
         """Submit the workload, and remember how each record must end."""

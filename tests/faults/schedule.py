@@ -7,16 +7,41 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+_NETWORK = (
+    "kafka_cut",
+    "kafka_reset",
+    "kafka_half_close",
+    "kafka_slow",
+    "s3_cut",
+    "s3_reset",
+    "s3_half_close",
+    "s3_slow",
+    "callback_cut",
+    "callback_reset",
+    "callback_half_close",
+    "callback_slow",
+    "rebalance_burst",
+)
+
 SCHEDULES: dict[str, tuple[str, ...]] = {
-    "order": ("sigkill", "sigkill_settling"),
+    "order": ("sigkill", "sigkill_settling", "sigkill_settled"),
     "fencing": ("takeover", "broker_pause"),
-    "holds": ("s3_down", "callback_503", "wrong_secret", "wrong_s3_key", "callback_refuses"),
+    "holds": (
+        "s3_down",
+        "callback_503",
+        "wrong_secret",
+        "wrong_s3_key",
+        "wrong_s3_secret",
+        "callback_refuses",
+    ),
     "rebalances": ("rebalances", "rebalance_in_hold", "sigterm"),
     "broker": ("broker_kill", "broker_restart", "broker_pause"),
     "callback": ("callback_503", "callback_refuses", "callback_cuts", "callback_late"),
+    "network": _NETWORK,
     "mixed": (
         "sigkill",
         "sigkill_settling",
+        "sigkill_settled",
         "sigkill_at_start",
         "sigterm",
         "takeover",
@@ -33,9 +58,14 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
         "callback_late",
         "wrong_secret",
         "wrong_s3_key",
+        "wrong_s3_secret",
+        *_NETWORK,
     ),
 }
-"""What each schedule is drawn from; as long as there are kinds left, each comes once."""
+"""What each schedule is drawn from; as long as there are kinds left, each comes once.
+
+Kinds of `network` need a `ProxiedStack`, and `wrong_s3_secret` an S3 that checks signatures.
+"""
 
 _FIRST, _LAST = 0.02, 0.9
 MOST_LINES = 60

@@ -62,6 +62,7 @@ def test_an_answer_about_the_photo_fails_the_job(status: int, code: str, expecte
         (403, "SignatureDoesNotMatch"),
         (403, "RequestTimeTooSkewed"),
         (403, "InvalidTokenId"),
+        (404, "XAdminUserNotFound"),
         (400, "ExpiredToken"),
         (400, "InvalidToken"),
         (400, "AuthorizationHeaderMalformed"),
