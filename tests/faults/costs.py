@@ -37,8 +37,8 @@ class Cost:
     """The longest time without a record settled, in seconds, as a subscriber sees it."""
     recovery: float
     """From the end of its cause to the next record settled, in seconds."""
-    repeated: list[int] = field(default_factory=list)
-    """Offsets of the records that were begun again."""
+    repeated: int = 0
+    """Records that were begun again."""
     lost: list[int] = field(default_factory=list)
     """Offsets of the records without a terminal event."""
     doubled: list[int] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Cost:
         """Tell what it cost, in one line."""
         return (
             f"{self.kind}: nothing settled for {self.standstill:.1f} s, again"
-            f" {self.recovery:.1f} s after its end; {len(self.repeated)} begun again"
+            f" {self.recovery:.1f} s after its end; {self.repeated} begun again"
         )
 
 
@@ -78,7 +78,7 @@ def costs(
     known: set[int] = set()
     for at, offset in sorted(begun):
         if offset in known:
-            charged(at).repeated.append(offset)
+            charged(at).repeated += 1
         known.add(offset)
     ends = Counter(event.offset for event in evidence.terminal)
     for job in evidence.jobs:

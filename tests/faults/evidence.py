@@ -152,9 +152,13 @@ async def read_topic(bootstrap: str, topic: str, *, isolation: str) -> tuple[Rec
     return tuple(records)
 
 
-async def at_next_terminal_event(bootstrap: str, topic: str, do: Callable[[], None]) -> None:
-    """Do something at once when a terminal event is written, committed or not."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+async def at_next_terminal_event(
+    bootstrap: str, topic: str, do: Callable[[], None], *, isolation: str
+) -> None:
+    """Do something at once when a terminal event is there to be read."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level=isolation, enable_auto_commit=False
+    )
     partition = TopicPartition(topic, 0)
     await consumer.start()
     try:

@@ -54,6 +54,7 @@ class Laboratory:
         stack: The real stack, running.
         folder: Where logs and the model are kept.
         seed: Of the callback's latencies.
+        planted: A fault to plant in the consumers, by its name in `tests.faults.planted`.
         say: Where progress is told.
 
     Attributes:
@@ -61,7 +62,15 @@ class Laboratory:
         mended_at: When it was last expected to go on, in Unix seconds: what ailed it was gone.
     """
 
-    def __init__(self, stack: LocalStack, *, folder: Path, seed: int, say: Say = print) -> None:
+    def __init__(
+        self,
+        stack: LocalStack,
+        *,
+        folder: Path,
+        seed: int,
+        planted: str | None = None,
+        say: Say = print,
+    ) -> None:
         self.stack = stack
         self.say = say
         self.owners: list[Owner] = []
@@ -69,6 +78,7 @@ class Laboratory:
         self.mended_at = 0.0
         self._folder = folder
         self._seed = seed
+        self._planted = planted
         self._uploads: list[Upload] = []
         self._uploads_kept = 0
         self._refills = 0
@@ -146,7 +156,7 @@ class Laboratory:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""
         name = f"consumer-{len(self._logs()):03}"
         env = {**os.environ, **self._environment(), **settings}
-        owner = Owner(name, *options, folder=self._folder, env=env)
+        owner = Owner(name, *options, folder=self._folder, env=env, planted=self._planted)
         self.owners.append(owner)
         return owner
 
@@ -212,12 +222,12 @@ class Laboratory:
 
         return await until(moved_on, f"{by} more records are settled", seconds=seconds)
 
-    async def strike_settling(
-        self, strike: Callable[[], None], *, seconds: float = SETTLE_SECONDS
-    ) -> None:
-        """Strike as soon as a terminal event is written that is not committed yet."""
-        async with asyncio.timeout(seconds):
-            await at_next_terminal_event(self.bootstrap, self._line["STATUS_TOPIC"], strike)
+    async def at_next_terminal_event(self, strike: Callable[[], None], *, isolation: str) -> None:
+        """Strike as soon as a terminal event can be read at that isolation level."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            await at_next_terminal_event(
+                self.bootstrap, self._line["STATUS_TOPIC"], strike, isolation=isolation
+            )
 
     def watch_owners(self) -> None:
         """Raise where a consumer has ended that nobody ended."""

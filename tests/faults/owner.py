@@ -41,8 +41,11 @@ async def until(happened: Callable[[], bool], what: str, *, seconds: float) -> f
 class Owner:
     """One `maskline consume`, whether it owns the partition or stands by."""
 
-    def __init__(self, name: str, *options: str, folder: Path, env: Mapping[str, str]) -> None:
-        """Start it; what it says goes to `folder`/`name`.log."""
+    def __init__(
+        self, name: str, *options: str, folder: Path, env: Mapping[str, str], planted: str | None
+    ) -> None:
+        """Start it, with that fault planted; what it says goes to `folder`/`name`.log."""
+        module = ("tests.faults.planted", planted) if planted else ("producer_tools",)
         self.name = name
         self.log = folder / f"{name}.log"
         self.paused = False
@@ -51,7 +54,7 @@ class Owner:
         self._said: list[dict[str, Any]] = []
         self._child = Child(
             name,
-            (sys.executable, "-m", "producer_tools", "consume", *options),
+            (sys.executable, "-m", *module, "consume", *options),
             log=self.log,
             env={**env, "HOST": ports.HOST, "HEALTH_PORT": str(self.port)},
         )

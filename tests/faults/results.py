@@ -42,7 +42,7 @@ def result(report: Report, asked: dict[str, Any]) -> Result:
         machine=machine(),
         seconds=report.seconds,
         figures=report.figures,
-        against={one.check: list(one.against) for one in report.verdicts if not one.holds},
+        against=report.against,
         costs=[asdict(cost) for cost in report.costs],
     )
 

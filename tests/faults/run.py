@@ -13,12 +13,16 @@ from tests.faults import workload
 from tests.faults.costs import Cost, Struck, costs
 from tests.faults.evidence import Evidence
 from tests.faults.faults import strike
-from tests.faults.laboratory import Laboratory, Say
+from tests.faults.laboratory import SETTLE_SECONDS, Laboratory, Say
 from tests.faults.oracle import Verdict, judge
 from tests.faults.owner import Stalled
+from tests.faults.planted import Planted
 from tests.faults.schedule import Fault
 
 GHOST_EVERY = 400
+PLANTED_RECORDS = 120
+# A lost event is waited for in vain.
+PLANTED_QUIET_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,12 @@ class Report:
     @property
     def holds(self) -> bool:
         """Whether every check does."""
-        return all(verdict.holds for verdict in self.verdicts)
+        return not self.against
+
+    @property
+    def against(self) -> dict[str, list[str]]:
+        """What contradicts each check that fails."""
+        return {one.check: list(one.against) for one in self.verdicts if not one.holds}
 
     @property
     def figures(self) -> dict[str, float]:
@@ -71,15 +80,18 @@ async def run(
     records: int,
     poisoned: int,
     faults: Iterable[Fault],
+    planted: str | None = None,
+    quiet_seconds: float = SETTLE_SECONDS,
     say: Say = print,
 ) -> Report:
     """Submit the workload, strike each fault at its moment, and let the oracle judge.
 
-    Where the faults outlast the records, more are submitted.
+    Where the faults outlast the records, more are submitted. The line is given up when nothing is
+    settled for `quiet_seconds`.
     """
     say(f"seed {seed}: {records} records, {poisoned} poisoned")
     planned = workload.plan(seed, records=records, poisoned=poisoned)
-    async with Laboratory(stack, folder=folder, seed=seed, say=say) as laboratory:
+    async with Laboratory(stack, folder=folder, seed=seed, planted=planted, say=say) as laboratory:
         await laboratory.submit(workload.aborted(planned, GHOST_EVERY))
         begin = time.monotonic()
         laboratory.start()
@@ -98,7 +110,7 @@ async def run(
                     f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
                     f" over after {struck[-1].over - at:.1f} s"
                 )
-            await laboratory.reaches(laboratory.records)
+            await laboratory.reaches(laboratory.records, quiet_seconds=quiet_seconds)
             seconds = time.monotonic() - begin
             await laboratory.end()
         except Stalled as stalled:  # the oracle will say what is missing
@@ -113,3 +125,24 @@ async def run(
             evidence=evidence,
         )
     return Report(evidence, [ended, *judge(evidence)], bill, seconds)
+
+
+async def try_planted(
+    stack: LocalStack, planted: Planted, *, folder: Path, seed: int, say: Say = print
+) -> Report:
+    """Run consumers with a fault planted in them, on work that gives it an occasion to show."""
+    deaths = len(planted.strikes)
+    return await run(
+        stack,
+        folder=folder,
+        seed=seed,
+        records=PLANTED_RECORDS,
+        poisoned=PLANTED_RECORDS // 6,
+        faults=[
+            Fault(PLANTED_RECORDS * n // (deaths + 1), kind, 5, 0)
+            for n, kind in enumerate(planted.strikes, 1)
+        ],
+        planted=planted.name,
+        quiet_seconds=PLANTED_QUIET_SECONDS,
+        say=say,
+    )
