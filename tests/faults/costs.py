@@ -103,7 +103,7 @@ def read_starts(logs: Iterable[Path]) -> list[tuple[float, int]]:
 
 def _standstill(one: Struck, times: Sequence[float]) -> float:
     first = max(0, bisect.bisect(times, one.begun) - 1)
-    last = bisect.bisect(times, one.over) + 1
+    last = bisect.bisect(times, one.over)
     return max(
         (b - a for a, b in zip(times[first:last], times[first + 1 : last], strict=False)),
         default=0.0,
