@@ -4,7 +4,7 @@ speed     photos a second: the cores alone, a plain loop, and the whole line; wh
 settling  exactly-once settling against produce-and-commit for each message
 loop      the event loop's lag while photos of 24 megapixels are worked on
 stages    milliseconds of each stage of a photo, beside the specification's
-memory    resident memory after 500 and after 2,000 jobs: takes minutes, so only when named
+memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
     parser.add_argument("--count", type=int, default=240, help="photos of a round of speed (240)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
-    parser.add_argument("--jobs", type=int, default=memory.JOBS, help="jobs of memory (2000)")
+    parser.add_argument("--jobs", type=int, default=memory.JOBS, help="jobs of memory (3000)")
     given = parser.parse_args()
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")

@@ -30,6 +30,6 @@ def test_all_four_ways_get_through_the_photos(
 
 @pytest.mark.skipif(os.name != "posix", reason="resident memory as POSIX counts it")
 def test_memory_stays_where_it_is(stack: LocalStack) -> None:
-    """After 100 jobs it has seen most sizes; the benchmark asks for a tenth over 1,500 more."""
+    """After 100 jobs it has seen most sizes."""
     growth = memory.measure(stack, jobs=200, settled_in=100, largest=4.0)
     assert growth < 0.2
