@@ -16,6 +16,8 @@ import structlog
 from structlog.typing import Processor, WrappedLogger
 
 LOUDEST_LIBRARIES: Final = logging.WARNING
+REPEATED_SECONDS: Final = 1.0
+_REMEMBERED: Final = 1000
 
 
 def configure(
@@ -44,11 +46,29 @@ def configure(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(_Repetitions())
     # aiokafka, botocore and uvicorn tell at INFO what we tell in our own words.
     logging.basicConfig(level=LOUDEST_LIBRARIES, handlers=[handler], force=True)
     # Kafka 4 refuses each transaction's first batch once; the retry is no news to anybody.
     logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
+
+
+class _Repetitions(logging.Filter):
+    """Drops what a library said a moment ago: aiokafka tells each try to reach a lost broker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        words = (record.name, record.getMessage())
+        if record.created - self._said.get(words, 0.0) < REPEATED_SECONDS:
+            return False
+        if len(self._said) == _REMEMBERED:
+            self._said.clear()
+        self._said[words] = record.created
+        return True
 
 
 def _last(renderer: str, secrets: Iterable[str]) -> list[Processor]:

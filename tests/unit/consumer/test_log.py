@@ -56,6 +56,25 @@ def test_libraries_speak_through_the_same_door(capsys: pytest.CaptureFixture[str
     assert (third["logger"], "old" in third["event"]) == ("py.warnings", True)
 
 
+def test_a_library_that_repeats_itself_is_heard_once_a_second(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words as they come out count; other words, and ours, are all heard."""
+    log.configure("INFO", "json")
+    for node in (1, 1, 2, 1):
+        logging.getLogger("aiokafka").error("no node %s", node)
+        structlog.get_logger().info("job.settled")
+    monkeypatch.setattr(log, "REPEATED_SECONDS", 0.0)
+    logging.getLogger("aiokafka").error("no node %s", 1)
+
+    said = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+
+    assert [event for event in said if event != "job.settled"] == [
+        *("no node 1", "no node 2", "no node 1")
+    ]
+    assert said.count("job.settled") == 4
+
+
 @pytest.mark.parametrize("renderer", ["json", "console"])
 def test_a_secret_never_appears(renderer: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Not as a value, in a message, in a traceback or in a library's words, however quoted."""
