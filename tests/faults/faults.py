@@ -17,6 +17,8 @@ TAKEN_BY_NEXT = 40
 FEEL_SECONDS = 60.0
 """Longer than the consumer waits for any answer."""
 BOTH_WAYS: tuple[Stream, Stream] = ("upstream", "downstream")
+SILENT_SHARE = 0.1
+SILENT_RECORDS = 200
 SLOW = {"latency": {"latency": 200, "jitter": 100}, "bandwidth": {"rate": 64}}
 """Milliseconds, and KB a second, of each connection and direction."""
 
@@ -294,6 +296,16 @@ async def half_close(laboratory: Laboratory, fault: Fault, *, part: str) -> None
     await _goes_on(laboratory, owner)
 
 
+async def some_silent(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
+    """Lose all bytes one way of some connections, open or new: the line goes on meanwhile."""
+    owner = await _in_the_midst(laboratory, fault)
+    silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0}, share=SILENT_SHARE)
+    with laboratory.proxy(part).poisoned(silence):
+        await laboratory.add(SILENT_RECORDS)
+        await laboratory.moves_on(SILENT_RECORDS)
+    await _goes_on(laboratory, owner)
+
+
 async def slow(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Let bytes come late and few at a time: the line goes on meanwhile."""
     owner = await _in_the_midst(laboratory, fault)
@@ -305,7 +317,7 @@ async def slow(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     await _goes_on(laboratory, owner)
 
 
-KINDS: Mapping[str, Do] = {
+KINDS: dict[str, Do] = {
     done.__name__: done
     for done in (
         sigkill,
@@ -330,15 +342,19 @@ KINDS: Mapping[str, Do] = {
         wrong_s3_key,
         wrong_s3_secret,
     )
-} | {
+}
+KINDS |= {
     f"{part}_{done.__name__}": partial(done, part=part)
     for part in ("kafka", "s3", "callback")
     for done in (cut, reset, half_close, slow)
 }
+# Not Kafka's: the line needs ten connections to it at once, and is lost with any of them.
+KINDS |= {f"{part}_some_silent": partial(some_silent, part=part) for part in ("s3", "callback")}
 
 
 async def _in_the_midst(laboratory: Laboratory, fault: Fault) -> Owner:
-    """Wait for the owner to be `fault.lines` further in its work; give it."""
+    """Wait for the owner to be `fault.lines` further in its work, and not idle; give it."""
+    await laboratory.refill()
     owner = await laboratory.ruler()
     begin = len(owner.said())
     while len(owner.said()) < begin + fault.lines and laboratory.watch.settled < laboratory.records:

@@ -15,10 +15,12 @@ _NETWORK = (
     "s3_cut",
     "s3_reset",
     "s3_half_close",
+    "s3_some_silent",
     "s3_slow",
     "callback_cut",
     "callback_reset",
     "callback_half_close",
+    "callback_some_silent",
     "callback_slow",
     "rebalance_burst",
 )

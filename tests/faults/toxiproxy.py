@@ -26,6 +26,8 @@ class Toxic:
     kind: str
     stream: Stream
     attributes: Mapping[str, int]
+    share: float = 1.0
+    """Of the connections, drawn for each, open or new."""
 
 
 class Proxy:
@@ -62,6 +64,7 @@ class Proxy:
             "type": toxic.kind,
             "stream": toxic.stream,
             "attributes": dict(toxic.attributes),
+            "toxicity": toxic.share,
         }
         toxics = f"{self._at}/toxics"
         httpx.post(toxics, json=said, timeout=_ANSWER_SECONDS).raise_for_status()

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 from aiokafka.structs import TopicPartition
 
+from producer_tools.local import ports
 from producer_tools.local.errors import PortTakenError
 from producer_tools.local.kafka import Kafka
 from producer_tools.local.stack import LocalStack
@@ -55,6 +57,17 @@ async def test_what_is_produced_is_consumed(stack: LocalStack, topic: str) -> No
     """Records come back in order."""
     await send(stack.kafka, topic, b"one", b"two")
     assert await read(stack.kafka, topic, 2) == [b"one", b"two"]
+
+
+async def test_who_comes_by_a_proxy_is_told_to_go_on_using_it() -> None:
+    """And who comes straight, to go on coming straight."""
+    proxy = ports.choose("a proxy", setting="")
+    with Kafka(proxy_port=proxy) as kafka:
+        for port, told in ((kafka.proxied_port, proxy), (kafka.port, kafka.port)):
+            client = AIOKafkaClient(bootstrap_servers=f"{ports.HOST}:{port}")
+            await client.bootstrap()
+            assert [broker.port for broker in client.cluster.brokers()] == [told]
+            await client.close()
 
 
 async def test_readers_of_committed_records_see_no_aborted_ones(
