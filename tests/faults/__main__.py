@@ -1,7 +1,7 @@
 """`python -m tests.faults`: the fault laboratory from a terminal.
 
 Prints seed, schedule, progress, the verdict of each check and the time taken; exits 1 where a check
-fails or the line stands still.
+fails or the line stands still. The consumers reach Kafka, S3 and the callback through toxiproxy.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+from producer_tools.local.errors import LocalStackError
 from tests.faults import results
 from tests.faults.planted import PLANTED
 from tests.faults.proxied import ProxiedStack
@@ -134,4 +135,7 @@ def _faults(asked: Asked) -> Iterable[Fault]:
 if __name__ == "__main__":
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     app.command()(main)
-    app()
+    try:
+        app()
+    except LocalStackError as error:
+        sys.exit(str(error))
