@@ -8,8 +8,8 @@ from typing import NoReturn, Self
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumer.clients import stop_consumer
 from consumer.settings import KafkaSettings
-from consumer.stopping import stop_consumer
 from schemas.control import Cancel
 from schemas.errors import InvalidMessage
 

@@ -3,8 +3,8 @@
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from consumer.clients import stop_consumer
 from consumer.settings import KafkaSettings
-from consumer.stopping import stop_consumer
 from schemas.errors import InvalidMessage
 from schemas.status import TERMINAL_STATES, StatusEvent
 

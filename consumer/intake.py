@@ -17,11 +17,11 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
+from consumer.clients import stop_consumer
 from consumer.errors import LaneLost
 from consumer.lane import Lane
 from consumer.outcome import Record
 from consumer.settings import KafkaSettings
-from consumer.stopping import stop_consumer
 
 log = structlog.get_logger()
 

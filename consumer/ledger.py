@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from consumer.clients import stop_consumer
 from consumer.settings import KafkaSettings
-from consumer.stopping import stop_consumer
 from schemas.errors import InvalidMessage
 from schemas.status import StatusEvent
 

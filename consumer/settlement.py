@@ -16,10 +16,11 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.producer import sender
 from aiokafka.structs import OffsetAndMetadata
 
+from consumer.clients import start_producer, stop_producer
 from consumer.errors import LaneHalted, LaneLost
 from consumer.outcome import Failure, Outcome, Record
 from consumer.settings import KafkaSettings
-from consumer.status import message, start_producer, stop_producer, terminal_event
+from consumer.status import message, terminal_event
 from schemas.dead_letter import dead_letter_headers
 
 TRANSACTION_TIMEOUT_MS = 10_000

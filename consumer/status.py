@@ -9,6 +9,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from consumer.clients import start_producer, stop_producer
 from consumer.errors import LaneLost
 from consumer.outcome import Header, Outcome, Record
 from consumer.settings import KafkaSettings
@@ -18,7 +19,6 @@ from schemas.status import ErrorInfo, ModelInfo, State, StatusEvent, cloud_event
 PUBLISH_SECONDS = 15.0
 # Jobs are taken by the handful: one request for their starts costs us and the broker as one does.
 LINGER_MS = 5
-STOP_SECONDS = 5.0
 WORKER = socket.gethostname()
 
 
@@ -108,27 +108,3 @@ class StatusPublisher:
             raise LaneLost(f"a status event can't be published: {error!r}") from error
         offset: int = published.offset
         return offset
-
-
-async def start_producer(producer: AIOKafkaProducer, name: str, *, seconds: float) -> None:
-    """Start within a deadline; one that can't be started is stopped, and the lane is lost."""
-    try:
-        async with asyncio.timeout(seconds):
-            await producer.start()
-    except BaseException as error:
-        await stop_producer(producer)
-        if isinstance(error, KafkaError | TimeoutError):
-            raise LaneLost(f"no {name}: {error!r}") from error
-        raise
-
-
-async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stop within a deadline: `stop()` waits for ever on a broker that doesn't answer."""
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await producer.stop()
-    except (TimeoutError, KafkaError):
-        # What `stop()` would have closed last; its sender task must not outlive us.
-        if producer._sender.sender_task is not None:
-            producer._sender.sender_task.cancel()
-        await producer.client.close()

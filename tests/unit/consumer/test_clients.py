@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from consumer import stopping
-from consumer.stopping import stop_consumer
+from consumer import clients
+from consumer.clients import stop_consumer
 
 
 class Client:
@@ -53,7 +53,7 @@ async def test_a_stop_that_fails_closes_the_connections() -> None:
 
 async def test_a_stop_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The coordinator may be gone for good."""
-    monkeypatch.setattr(stopping, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(clients, "STOP_SECONDS", 0.01)
     consumer = Stoppable(seconds=3600)
 
     stopped = await stop_consumer(consumer)

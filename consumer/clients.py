@@ -1,0 +1,51 @@
+"""aiokafka's clients, started and stopped within a deadline, whatever the broker does."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from consumer.errors import LaneLost
+
+STOP_SECONDS = 5.0
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> bool:
+    """Stop whatever the broker does; say whether all went well, the leaving of a group included.
+
+    In a task of its own: `stop()` cancels its fetches, and where one waits to be repeated, since
+    the broker is away, that fetch's CancelledError comes out of `stop()` as if we were cancelled.
+    It also waits for a coordinator that may be gone.
+    """
+    stopping = asyncio.create_task(consumer.stop(), name="consumer.stop")
+    await asyncio.wait([stopping], timeout=STOP_SECONDS)
+    if stopping.cancel():
+        await asyncio.wait([stopping], timeout=STOP_SECONDS)
+    stopped = stopping.done() and not stopping.cancelled() and stopping.exception() is None
+    if not stopped:
+        await consumer._client.close()  # what `stop()` would have closed last
+    return stopped
+
+
+async def start_producer(producer: AIOKafkaProducer, name: str, *, seconds: float) -> None:
+    """Start within a deadline; one that can't be started is stopped, and the lane is lost."""
+    try:
+        async with asyncio.timeout(seconds):
+            await producer.start()
+    except BaseException as error:
+        await stop_producer(producer)
+        if isinstance(error, KafkaError | TimeoutError):
+            raise LaneLost(f"no {name}: {error!r}") from error
+        raise
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stop within a deadline: `stop()` waits for ever on a broker that doesn't answer."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
+    except (TimeoutError, KafkaError):
+        # What `stop()` would have closed last; its sender task must not outlive us.
+        if producer._sender.sender_task is not None:
+            producer._sender.sender_task.cancel()
+        await producer.client.close()
