@@ -14,10 +14,10 @@ from consumer.health import HealthServer
 from consumer.hold import Holds
 from consumer.images import Images
 from consumer.inference import Inference
-from consumer.job import Services
 from consumer.line import Line
 from consumer.metrics import Metrics, watch_loop
 from consumer.report import Report
+from consumer.services import Services
 from consumer.settings import Settings
 from consumer.tally import Tally
 from segmentation.catalog import Catalog

@@ -14,10 +14,11 @@ from consumer.cancellation import Cancellations
 from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.history import committed, last_settled
 from consumer.intake import Intake
-from consumer.job import Services, work
+from consumer.job import work
 from consumer.lane import Lane
 from consumer.ledger import Ledger
 from consumer.outcome import Outcome
+from consumer.services import Services
 from consumer.settings import KafkaSettings, LineSettings
 from consumer.settlement import Settlement
 from consumer.status import StatusPublisher
