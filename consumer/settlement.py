@@ -26,7 +26,7 @@ from schemas.dead_letter import dead_letter_headers
 TRANSACTION_TIMEOUT_MS = 10_000
 # The broker refuses a transaction's first request while the last one's markers are being written,
 # and its first batch until it has asked its coordinator. Both are over within milliseconds, for
-# which aiokafka would wait 20 and 100.
+# which aiokafka would wait 20 and 100 (docs/adr/0016-short-waits-between-transactions.md).
 RETRY_BACKOFF_MS = 5
 SETTLE_SECONDS = 15.0
 START_SECONDS = 30.0
