@@ -125,6 +125,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         StickyPartitionAssignor.on_generation_assignment(self._consumer._coordinator.generation)
         self.joined = True
         self.assigned = next(iter(assigned), None)
+        if self.assigned is not None:
+            log.info("partition.assigned", partition=self.assigned.partition)
         self._changed.set()
 
     async def _poll(self) -> NoReturn:
@@ -223,6 +225,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     async def _leave(self) -> None:
+        log.info("group.leaving")
         if not await stop_consumer(self._consumer):
             log.warning("group.not_left", reason="the session's time-out serves too")
 

@@ -4,6 +4,8 @@ speed     photos a second: the cores alone, a plain loop, and the whole line; wh
 settling  exactly-once settling against produce-and-commit for each message
 loop      the event loop's lag while photos of 24 megapixels are worked on
 stages    milliseconds of each stage of a photo, beside the specification's
+standby   seconds until a warm standby goes on, and how long a rolling restart stands still:
+          takes minutes, so only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
 """
 
@@ -18,20 +20,22 @@ from consumer import log
 from consumer.settings import Settings
 from producer_tools.local.stack import LocalStack
 from segmentation.catalog import Catalog
-from tests.benchmarks import loop, memory, settling, speed, stages
+from tests.benchmarks import loop, memory, settling, speed, stages, standby
 from tests.benchmarks.photos import photos
 
-NAMES = ("speed", "settling", "loop", "stages", "memory")
+NAMES = ("speed", "settling", "loop", "stages", "standby", "memory")
 
 
 def main() -> None:
-    """Run the benchmarks that are named, or all but memory."""
+    """Run the benchmarks that are named, or all that take no minutes."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which; none: all but memory")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="which; none: all but standby and memory"
+    )
     parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
     parser.add_argument("--count", type=int, default=240, help="photos of a round of speed (240)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
@@ -47,7 +51,7 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Start the local stack, and run what is asked for."""
-    names = given.names or NAMES[:-1]
+    names = given.names or NAMES[:-2]
     with LocalStack(masks_in_memory=True) as stack:
         os.environ.update(stack.environment())
         settings = Settings()
@@ -63,6 +67,8 @@ def run(given: argparse.Namespace) -> None:
                 loop.measure(stack, rounds=given.rounds)
             elif name == "stages":
                 stages.measure(_catalog(settings), settings.images)
+            elif name == "standby":
+                standby.measure(stack, rounds=given.rounds)
             else:
                 memory.measure(stack, jobs=given.jobs)
 
