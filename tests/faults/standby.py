@@ -64,12 +64,12 @@ async def under_load(laboratory: Laboratory) -> AsyncIterator[None]:
             await asyncio.sleep(POLL_SECONDS)
 
     laboratory.stack.mask_assets.misbehave(delay_ms=LATENCY_MS, seed=0)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(feed(), name="feed")
-        try:
-            yield
-        finally:
-            over.set()
+    feeding = asyncio.create_task(feed(), name="feed")
+    try:
+        yield
+    finally:
+        over.set()
+        await feeding
 
 
 async def start_warm(laboratory: Laboratory, count: int) -> list[Owner]:
