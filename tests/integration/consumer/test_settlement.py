@@ -1,9 +1,7 @@
 """Settlement on a real Kafka: what is left of a transaction that its lane doesn't end."""
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from aiokafka import TopicPartition
@@ -25,22 +23,8 @@ def kafka(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     return load(KafkaSettings)
 
 
-@pytest.fixture
-async def complaints() -> AsyncIterator[list[str]]:
-    """What asyncio complains of, as it would on the consumer's stderr."""
-    found: list[str] = []
-
-    def hear(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        found.append(f"{context['message']}: {context.get('exception')!r}")
-
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(hear)
-    yield found
-    loop.set_exception_handler(None)
-
-
 async def test_a_fenced_settlement_leaves_no_word_but_its_own(
-    kafka: KafkaSettings, complaints: list[str]
+    kafka: KafkaSettings, complaints: Callable[[], list[str]]
 ) -> None:
     """The error is raised once; asyncio has no exception left that nobody asked for."""
     partition = TopicPartition(kafka.jobs_topic, 0)
@@ -51,12 +35,12 @@ async def test_a_fenced_settlement_leaves_no_word_but_its_own(
                 await former.settle(run(partition), bookmark="")
 
     await fenced()
-    assert after_all_is_collected(complaints) == []
+    assert complaints() == []
 
 
 @pytest.mark.parametrize("turns", [1, 4, 16, 64])
 async def test_a_lane_that_closes_in_a_transaction_leaves_no_word(
-    kafka: KafkaSettings, complaints: list[str], turns: int
+    kafka: KafkaSettings, complaints: Callable[[], list[str]], turns: int
 ) -> None:
     """After so many turns of the loop, wherever that finds the transaction."""
     partition = TopicPartition(kafka.jobs_topic, 0)
@@ -68,10 +52,10 @@ async def test_a_lane_that_closes_in_a_transaction_leaves_no_word(
                 await asyncio.sleep(0)
             async with Settlement(kafka, partition):
                 settling.cancel()
-                await asyncio.wait([settling])
+                await asyncio.gather(settling, return_exceptions=True)
 
     await closed()
-    assert after_all_is_collected(complaints) == []
+    assert complaints() == []
 
 
 def run(partition: TopicPartition) -> list[Outcome]:
@@ -81,9 +65,3 @@ def run(partition: TopicPartition) -> list[Outcome]:
         for offset in range(3)
     ]
     return [Outcome(record, "cancelled", 1) for record in records]
-
-
-def after_all_is_collected(complaints: list[str]) -> list[str]:
-    """Asyncio complains when what has failed is deleted."""
-    gc.collect()
-    return complaints
