@@ -109,7 +109,11 @@ class Owner:
                 answer = await client.get(f"http://{ports.HOST}:{self.port}{path}")
         except httpx.HTTPError:
             return 0, {}
-        return answer.status_code, answer.json()
+        try:
+            return answer.status_code, answer.json()
+        except ValueError as error:
+            words = f"{answer.status_code} {answer.text[:200]!r}"
+            raise Stalled(f"{self.name} answers {path} with {words}:\n{self.tail()}") from error
 
     async def answers(
         self,
