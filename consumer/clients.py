@@ -1,8 +1,6 @@
 """aiokafka's clients, started and stopped within a deadline, whatever the broker does."""
 
 import asyncio
-from itertools import chain
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -51,29 +49,3 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
         if producer._sender.sender_task is not None:
             producer._sender.sender_task.cancel()
         await producer.client.close()
-    finally:
-        hear_out(producer)
-
-
-def hear_out(producer: AIOKafkaProducer) -> None:
-    """Ask for the exceptions of what the producer has under way, lest asyncio tell of them.
-
-    A lane that is fenced or closed in a transaction has heard, in the call that it made, what went
-    wrong. aiokafka puts the same exception into futures that nobody has: of the offsets and the
-    end of the transaction, and of batches that were never sent.
-    """
-    accumulator, transactions = producer._message_accumulator, producer._txn_manager
-    batches = [*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]
-    futures = [batch._drain_waiter for batch in batches]
-    futures += [message for batch in batches for message, _ in batch._msg_futures]
-    if transactions is not None and transactions.transactional_id is not None:
-        futures += [offsets for _, _, offsets in transactions._pending_txn_offsets]
-        futures.append(transactions.wait_for_transaction_end())
-    for future in futures:
-        if future is not None:
-            future.add_done_callback(_hear)
-
-
-def _hear(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()

@@ -46,12 +46,22 @@ def configure(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(_is_news)
     handler.addFilter(_Repetitions())
     # aiokafka, botocore and uvicorn tell at INFO what we tell in our own words.
     logging.basicConfig(level=LOUDEST_LIBRARIES, handlers=[handler], force=True)
     # Kafka 4 refuses each transaction's first batch once; the retry is no news to anybody.
     logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nobody has heard of it: a lane that is lost in a transaction has said why.
+
+    aiokafka leaves the same error in futures that it gives to nobody, and asyncio complains.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return not (record.name == "asyncio" and kind and kind.__module__.startswith("aiokafka."))
 
 
 class _Repetitions(logging.Filter):

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.producer import sender
 from aiokafka.structs import OffsetAndMetadata
 
-from consumer.clients import hear_out, start_producer, stop_producer
+from consumer.clients import start_producer, stop_producer
 from consumer.errors import LaneHalted, LaneLost
 from consumer.outcome import Failure, Outcome, Record
 from consumer.settings import KafkaSettings
@@ -72,11 +72,7 @@ class Settlement:
         """
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
-                try:
-                    await self._transact(run, bookmark)
-                except BaseException:
-                    hear_out(self._producer)
-                    raise
+                await self._transact(run, bookmark)
         except MessageSizeTooLargeError as error:
             await self._abort()
             raise LaneHalted(

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiokafka.errors import ProducerFenced
 
 from consumer import log
 
@@ -73,6 +75,22 @@ def test_a_library_that_repeats_itself_is_heard_once_a_second(
         *("no node 1", "no node 2", "no node 1")
     ]
     assert said.count("job.settled") == 4
+
+
+def test_kafka_errors_that_a_lost_lane_leaves_behind_are_no_news(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What else is in a future that nobody asked is heard."""
+    log.configure("INFO", "json")
+    for error in (ProducerFenced(), ValueError("new")):
+        never_asked = {"message": "Future exception was never retrieved", "exception": error}
+        loop = asyncio.new_event_loop()
+        loop.call_exception_handler(never_asked)
+        loop.close()
+
+    (said,) = capsys.readouterr().err.splitlines()
+
+    assert "ValueError: new" in said
 
 
 @pytest.mark.parametrize("renderer", ["json", "console"])
