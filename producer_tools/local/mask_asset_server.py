@@ -2,6 +2,7 @@
 
 `python -m producer_tools.local.mask_asset_server PORT BUCKET` with MASK_COMPONENT_SECRET and
 S3_ENDPOINT_URL in the environment; without the latter the latest masks are kept in memory.
+MISBEHAVIOUR, if it is there, is a JSON list of rules that are in force from the beginning.
 """
 
 import os
@@ -12,6 +13,7 @@ import uvicorn
 from producer_tools.local import s3
 from producer_tools.local.mask_asset_service import MaskAssetService
 from producer_tools.local.mask_store import LatestMasks, MaskStore, S3Masks
+from producer_tools.local.misbehaviour import RULES
 from producer_tools.local.ports import HOST
 
 _S3_THREADS = 4
@@ -34,6 +36,7 @@ def main() -> None:
         bucket=bucket,
         secret=os.environ["MASK_COMPONENT_SECRET"],
         remembered=_REMEMBERED,
+        rules=RULES.validate_json(os.environ.get("MISBEHAVIOUR", "[]")),
     )
     uvicorn.run(
         service.app(),

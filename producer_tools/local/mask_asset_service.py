@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from starlette.routing import Route
 
 from producer_tools.local.mask_asset_answers import failure, success, wrong
 from producer_tools.local.mask_store import MaskStore, MaskStoreError
-from producer_tools.local.misbehaviour import Misbehaviour, Misbehaviours
+from producer_tools.local.misbehaviour import RULES, Misbehaviour, Misbehaviours
 from producer_tools.local.multipart import Form, read_form
 from producer_tools.local.upload_log import UploadLog
 
@@ -29,16 +30,25 @@ class MaskAssetService:
         bucket: The bucket that the answered keys name.
         secret: What X-Internal-Auth must say.
         remembered: How many idempotency keys and uploads are remembered, the latest.
+        rules: In force from the beginning.
     """
 
-    def __init__(self, *, store: MaskStore, bucket: str, secret: str, remembered: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: MaskStore,
+        bucket: str,
+        secret: str,
+        remembered: int,
+        rules: Iterable[Misbehaviour] = (),
+    ) -> None:
         self._store = store
         self._bucket = bucket
         self._secret = secret.encode()
         self._remembered = remembered
         self._stored: OrderedDict[str, asyncio.Task[dict[str, str]]] = OrderedDict()
         self._log = UploadLog(remembered)
-        self._misbehaviours = Misbehaviours()
+        self._misbehaviours = Misbehaviours(rules)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -46,7 +56,7 @@ class MaskAssetService:
             routes=[
                 Route("/v1/mask/upload", self.upload, methods=["POST"]),
                 Route("/behaviour", self.misbehave, methods=["POST"]),
-                Route("/behaviour", self.behave, methods=["DELETE"]),
+                Route("/behaviour", self.behave, methods=["PUT"]),
                 Route("/uploads", self.uploads),
                 Route("/", self.counters),
             ]
@@ -125,9 +135,12 @@ class MaskAssetService:
             return PlainTextResponse(str(error), 422)
         return Response(status_code=204)
 
-    async def behave(self, _request: Request) -> Response:
-        """Put every rule out of force."""
-        self._misbehaviours.clear()
+    async def behave(self, request: Request) -> Response:
+        """Put a list of rules in force, and no others."""
+        try:
+            self._misbehaviours.set(RULES.validate_json(await request.body()))
+        except ValidationError as error:
+            return PlainTextResponse(str(error), 422)
         return Response(status_code=204)
 
     async def uploads(self, request: Request) -> Response:

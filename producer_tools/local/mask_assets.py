@@ -39,6 +39,7 @@ class MaskAssets(Part):
         super().__init__(port=port, folder=folder)
         self.s3_endpoint_url = s3_endpoint_url
         self.secret = secret
+        self._rules: tuple[dict[str, Any], ...] = ()
 
     @property
     def url(self) -> str:
@@ -52,9 +53,13 @@ class MaskAssets(Part):
         return (sys.executable, "-m", module, str(self.port), BUCKET)
 
     def environment(self) -> dict[str, str]:
-        """Give the service its secret and its S3."""
-        own = {"MASK_COMPONENT_SECRET": self.secret, "S3_ENDPOINT_URL": self.s3_endpoint_url or ""}
-        return {**os.environ, **own}
+        """Give the service its secret, its S3 and the rules of the last `behave`."""
+        return {
+            **os.environ,
+            "MASK_COMPONENT_SECRET": self.secret,
+            "S3_ENDPOINT_URL": self.s3_endpoint_url or "",
+            "MISBEHAVIOUR": json.dumps(self._rules),
+        }
 
     def client_environment(self) -> dict[str, str]:
         """What the consumer has in its environment to call it."""
@@ -67,9 +72,10 @@ class MaskAssets(Part):
         """Put a rule of `Misbehaviour` in force, after those that are."""
         httpx.post(f"{self.url}/behaviour", json=rule).raise_for_status()
 
-    def behave(self) -> None:
-        """Put every rule out of force."""
-        httpx.delete(f"{self.url}/behaviour").raise_for_status()
+    def behave(self, *rules: dict[str, Any]) -> None:
+        """Put these rules of `Misbehaviour` in force and no others, after a restart, too."""
+        httpx.put(f"{self.url}/behaviour", json=rules).raise_for_status()
+        self._rules = rules
 
     def uploads(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The log from number `since` on, as dictionaries of `Upload`."""

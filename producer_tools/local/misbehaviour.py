@@ -2,10 +2,11 @@
 
 import random
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 Mode = Literal["status", "close", "malformed", "failure"]
 
@@ -48,6 +49,9 @@ class Misbehaviour(BaseModel):
         return self
 
 
+RULES = TypeAdapter(list[Misbehaviour])
+
+
 @dataclass(frozen=True)
 class Plan:
     """What one upload will meet.
@@ -83,16 +87,16 @@ class _Standing:
 class Misbehaviours:
     """The rules in force: all delays add up, and the first rule with a mode decides the answer."""
 
-    def __init__(self) -> None:
-        self._standing: list[_Standing] = []
+    def __init__(self, rules: Iterable[Misbehaviour] = ()) -> None:
+        self.set(rules)
+
+    def set(self, rules: Iterable[Misbehaviour]) -> None:
+        """Put these rules in force, and no others."""
+        self._standing = [_Standing(rule) for rule in rules]
 
     def add(self, rule: Misbehaviour) -> None:
         """Put a rule in force, after those that are."""
         self._standing.append(_Standing(rule))
-
-    def clear(self) -> None:
-        """Behave again."""
-        self._standing.clear()
 
     def plan(self, job_id: str) -> Plan:
         """Say what an upload of this job meets, and count it."""

@@ -206,9 +206,7 @@ async def s3_pause(laboratory: Laboratory, fault: Fault) -> None:
 async def callback_503(laboratory: Laboratory, fault: Fault) -> None:
     """Let the mask-asset service answer 503; where it lasts, the line holds."""
     owner = await _in_the_midst(laboratory, fault)
-    service = laboratory.stack.mask_assets
-    service.behave()
-    service.misbehave(mode="status", status=503)
+    laboratory.stack.mask_assets.misbehave(mode="status", status=503)
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     laboratory.behave()
@@ -220,14 +218,12 @@ async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the mask-asset service: connections are refused, and what it remembered is gone."""
     owner = await _in_the_midst(laboratory, fault)
     service = laboratory.stack.mask_assets
-    service.behave()
     service.misbehave(mode="status", status=503)  # so that nothing is taken unseen
     await laboratory.keep_uploads(before_kill=True)
     service.kill()
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     await asyncio.to_thread(service.restart)
-    laboratory.behave()
     await laboratory.moves_on()
     await owner.is_ready()
 

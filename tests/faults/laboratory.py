@@ -147,10 +147,10 @@ class Laboratory:
 
     def behave(self) -> None:
         """Let the mask-asset service answer as it should, with its latency and its 422."""
-        service = self.stack.mask_assets
-        service.behave()
-        service.misbehave(delay_ms=LATENCY_MS, seed=self._seed)
-        service.misbehave(jobs=f"{REJECTED}.*", mode="status", status=422)
+        self.stack.mask_assets.behave(
+            {"delay_ms": LATENCY_MS, "seed": self._seed},
+            {"jobs": f"{REJECTED}.*", "mode": "status", "status": 422},
+        )
 
     def start(self, *options: str, **settings: str) -> Owner:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""

@@ -207,8 +207,9 @@ def _clock(seconds: float) -> str:
     return f"{seconds // 3600:.0f}:{seconds % 3600 // 60:02.0f}"
 
 
-def _promise(documented: object) -> str:
-    return (documented.__doc__ or "").split("\n", 1)[0]
+def _promise(done: object) -> str:
+    """The first line of a function's docstring, of a partial one's too."""
+    return (getattr(done, "func", done).__doc__ or "").split("\n", 1)[0]
 
 
 if __name__ == "__main__":

@@ -81,8 +81,9 @@ async def submit(
     """Send all, in order; give how the record of each offset must end, and the ghosts' offsets."""
     foreseen: dict[int, Foreseen] = {}
     ghosts: list[int] = []
-    plain = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=2 * TOPIC_TAKES)
-    aborting = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{topic}-ghosts")
+    connection = {"bootstrap_servers": bootstrap, "max_request_size": 2 * TOPIC_TAKES}
+    plain = AIOKafkaProducer(**connection)
+    aborting = AIOKafkaProducer(**connection, transactional_id=f"{topic}-ghosts")
     async with plain, aborting:
         run: list[Planned] = []
         for one in planned:

@@ -164,6 +164,20 @@ def test_a_200_can_be_no_success(mask_assets: MaskAssets, caller: httpx.Client, 
     assert b'"success"' not in answer.content
 
 
+def test_rules_are_changed_in_one_go_and_outlive_a_restart() -> None:
+    """No upload slips through between one rule and the next."""
+    with MaskAssets(s3_endpoint_url=None) as service:
+        headers = {"X-Internal-Auth": service.secret}
+        with httpx.Client(base_url=service.url, headers=headers) as caller:
+            service.misbehave(mode="status", status=503)
+            service.behave({"mode": "status", "status": 422, "jobs": "poison-.*"})
+            assert upload(caller, "job").status_code == 200
+            service.restart()
+            assert upload(caller, "poison-1").status_code == 422
+            service.behave()
+            assert upload(caller, "poison-1").status_code == 200
+
+
 @pytest.mark.parametrize("rule", [{"mode": "status"}, {"status": 500}, {"unknown": 1}])
 def test_a_rule_that_makes_no_sense_is_refused(
     mask_assets: MaskAssets, rule: dict[str, Any]

@@ -48,7 +48,7 @@ def test_the_same_seed_draws_the_same_delays() -> None:
 def test_cleared_rules_are_gone() -> None:
     """Behave again."""
     standing = rules(Misbehaviour(mode="failure"))
-    standing.clear()
+    standing.set([])
     assert standing.plan("job").wrong is None
 
 
