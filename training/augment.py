@@ -17,7 +17,7 @@ from training import light
 from training.data import BACKGROUND, Floats, Landmarks, Photo, Pixels, landmarks
 from training.scenes import Backgrounds, furnish
 
-_OUTSIDE = 255  # class of canvas pixels that a warped photo does not reach
+_OUTSIDE = 255  # code of canvas pixels that a warped photo does not reach
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Figure:
 
     images: tuple[Image.Image, ...]
     mattes: tuple[Image.Image, ...]  # 255 where the person is, and what they carry
-    classes: tuple[Image.Image, ...]
+    codes: tuple[Image.Image, ...]
     marks: Landmarks
 
     @property
@@ -39,13 +39,13 @@ def figure(photo: Photo) -> Figure:
     """Prepare a photo for warping at any scale without aliasing."""
     image = Image.fromarray(photo.image)
     matte = Image.fromarray((photo.classes != BACKGROUND).astype(np.uint8) * 255)
-    classes = Image.fromarray(photo.truth)
+    codes = Image.fromarray(photo.codes)
     sizes = [(image.width // factor, image.height // factor) for factor in (1, 2, 4)]
     box, nearest = Image.Resampling.BOX, Image.Resampling.NEAREST
     return Figure(
         images=tuple(image.resize(size, box) for size in sizes),
         mattes=tuple(matte.resize(size, box) for size in sizes),
-        classes=tuple(classes.resize(size, nearest) for size in sizes),
+        codes=tuple(codes.resize(size, nearest) for size in sizes),
         marks=landmarks(photo),
     )
 
@@ -118,9 +118,9 @@ def shaken(rng: np.random.Generator, view: View) -> View:
 
 
 def warp(subject: Figure, view: View, height: int, width: int) -> tuple[Pixels, Floats, Pixels]:
-    """A photo on the canvas: its pixels, its matte from 0 to 1, its classes.
+    """A photo on the canvas: its pixels, its matte from 0 to 1, its codes.
 
-    The classes are `_OUTSIDE` where the photo ends.
+    The codes are `_OUTSIDE` where the photo ends.
     """
     level = 0 if view.scale < 1.6 else 1 if view.scale < 3.2 else 2
     scale = view.scale / 2**level
@@ -135,8 +135,8 @@ def warp(subject: Figure, view: View, height: int, width: int) -> tuple[Pixels, 
     size = (width, height)
     image = subject.images[level].transform(size, affine, rows, smooth)
     matte = subject.mattes[level].transform(size, affine, rows, smooth)
-    classes = subject.classes[level].transform(size, affine, rows, fillcolor=_OUTSIDE)
-    return np.asarray(image), np.asarray(matte, np.float32) / 255, np.asarray(classes)
+    codes = subject.codes[level].transform(size, affine, rows, fillcolor=_OUTSIDE)
+    return np.asarray(image), np.asarray(matte, np.float32) / 255, np.asarray(codes)
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,11 @@ class Studio:
     backgrounds: Backgrounds
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> tuple[Pixels, Pixels]:
-        """One image, H x W x 3, and its classes, H x W."""
-        image, classes = self._compose(rng, height, width)
+        """One image, H x W x 3, and its codes, H x W."""
+        image, codes = self._compose(rng, height, width)
         if rng.random() < 0.10:
-            image, classes = occluded(rng, image, classes, self.backgrounds)
-        return light.varied(rng, image), classes
+            image, codes = occluded(rng, image, codes, self.backgrounds)
+        return light.varied(rng, image), codes
 
     def _compose(self, rng: np.random.Generator, height: int, width: int) -> tuple[Pixels, Pixels]:
         kind = rng.random()
@@ -188,11 +188,11 @@ class Studio:
         """A photo with its own background; beyond its edges a frame, or another background."""
         subject = self._any(rng)
         view = shaken(rng, framing(rng, subject, height, width))
-        image, _, classes = warp(subject, view, height, width)
-        outside = classes == _OUTSIDE
+        image, _, codes = warp(subject, view, height, width)
+        outside = codes == _OUTSIDE
         if outside.any():
             image = np.where(outside[..., None], self._around(rng, image, outside), image)
-        return image, np.where(outside, BACKGROUND, classes).astype(np.uint8)
+        return image, np.where(outside, BACKGROUND, codes).astype(np.uint8)
 
     def _around(
         self, rng: np.random.Generator, image: Pixels, outside: NDArray[np.bool_]
@@ -212,22 +212,22 @@ class Studio:
         self, rng: np.random.Generator, canvas: tuple[Pixels, Pixels], framing: Framing
     ) -> tuple[Pixels, Pixels]:
         """Paste a person, cut out of their photo, in front of what is there."""
-        image, classes = canvas
+        image, codes = canvas
         subject = self._any(rng)
-        view = shaken(rng, framing(rng, subject, *classes.shape))
-        person, matte, pasted = warp(subject, view, *classes.shape)
+        view = shaken(rng, framing(rng, subject, *codes.shape))
+        person, matte, pasted = warp(subject, view, *codes.shape)
         alpha = matte[..., None]
         lit = person.astype(np.float32) * rng.uniform(0.75, 1.2)
         mixed = image * (1 - alpha) + np.clip(lit, 0, 255) * alpha
         front = (matte > 0.5) & (pasted != _OUTSIDE)
-        return mixed.astype(np.uint8), np.where(front, pasted, classes).astype(np.uint8)
+        return mixed.astype(np.uint8), np.where(front, pasted, codes).astype(np.uint8)
 
 
 def occluded(
-    rng: np.random.Generator, image: Pixels, classes: Pixels, backgrounds: Backgrounds
+    rng: np.random.Generator, image: Pixels, codes: Pixels, backgrounds: Backgrounds
 ) -> tuple[Pixels, Pixels]:
     """Hide one or two patches behind posts, boxes and discs; what is hidden is background."""
-    height, width = classes.shape
+    height, width = codes.shape
     mask = Image.new("L", (width, height))
     pen = ImageDraw.Draw(mask)
     for _ in range(int(rng.integers(1, 3))):
@@ -240,6 +240,4 @@ def occluded(
     soft = np.asarray(mask.filter(ImageFilter.GaussianBlur(0.7)), np.float32)[..., None] / 255
     cover = backgrounds.draw(rng, height, width)
     mixed = image * (1 - soft) + cover * soft
-    return mixed.astype(np.uint8), np.where(soft[..., 0] > 0.5, BACKGROUND, classes).astype(
-        np.uint8
-    )
+    return mixed.astype(np.uint8), np.where(soft[..., 0] > 0.5, BACKGROUND, codes).astype(np.uint8)

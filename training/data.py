@@ -22,6 +22,24 @@ BACKGROUND, PERSON, UPPER, LOWER = range(4)
 CARRIED = 4  # bags and wallets: background to the network, but cut out together with their owner
 _CARRIED_LABELS = (2, 33, 56)
 
+# CCP's label ids of each garment, a second thing to learn: what is a coat and what a dress decides
+# which region it is. Ids that are not here belong to garment 0.
+_GARMENTS = {
+    "hair and hats": (19, 20),
+    "skin": (41,),
+    "shoes": (7, 12, 16, 21, 28, 32, 36, 39, 43, 58),
+    "coats and jackets": (4, 10, 11, 13, 22, 24),
+    "tops": (5, 6, 8, 23, 26, 38, 48, 49, 51, 54, 55),
+    "dresses": (14, 35, 50),
+    "trousers": (25, 27, 30, 31, 46),
+    "skirts": (42,),
+    "shorts": (40,),
+    "legwear": (44, 45, 53),
+    "bags": _CARRIED_LABELS,
+    "accessories": (1, 3, 9, 15, 17, 18, 29, 34, 37, 47, 52, 57),
+}
+GARMENTS = 1 + len(_GARMENTS)
+
 # Nearly the same photo twice: the second stays on the first one's side of the split.
 _TWINS = {"0730": "0183", "0722": "0594", "0732": "0692", "0990": "0907"}
 
@@ -31,16 +49,22 @@ _MISLABELLED = {"0266", "0283", "0415", "0565", "0755", "0831", "0868"}
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo, upright RGB, H x W x 3, and its class of every pixel, H x W."""
+    """One photo, upright RGB, H x W x 3, and the class and garment of every pixel, H x W each."""
 
     number: str
     image: Pixels
     classes: Pixels
+    garments: Pixels
 
     @property
     def truth(self) -> Pixels:
         """The classes that the network is to give: what is carried counts as background."""
         return np.where(self.classes == CARRIED, BACKGROUND, self.classes).astype(np.uint8)
+
+    @property
+    def codes(self) -> Pixels:
+        """Truth and garment in one number, `garment * 4 + class`: what a sample's pixels carry."""
+        return (self.garments * 4 + self.truth).astype(np.uint8)
 
 
 def numbers(folder: Path) -> list[str]:
@@ -69,7 +93,10 @@ def read_photo(folder: Path, number: str) -> Photo:
     classes[np.isin(labels, _CARRIED_LABELS)] = CARRIED
     classes[regions == 1] = UPPER
     classes[regions == 2] = LOWER
-    return Photo(number, image, classes)
+    garments = np.zeros(256, np.uint8)
+    for garment, ids in enumerate(_GARMENTS.values(), start=1):
+        garments[list(ids)] = garment
+    return Photo(number, image, classes, garments[labels])
 
 
 def is_labelled(photo: Photo) -> bool:

@@ -1,7 +1,8 @@
 """Writes trained weights as ONNX: `python -m training.export --weights FILE --out FILE`.
 
 Batch norm is folded into the convolutions. Height and width stay open; they must be multiples
-of 32.
+of 32. What goes out looks at the photo at three sizes and takes the mean: large for the outlines,
+small for what is a coat and what a dress.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.network import BodyRegions
 
-_ENLARGED = 2.0  # times the size of the network's own logits
+TENTHS = (10, 8, 6)  # of the input's sides: the sizes that the network looks at
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -42,9 +43,19 @@ class Shipped(nn.Module):
         self.network = folded(network)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits at half the image's size."""
-        logits: Tensor = self.network(image)
-        return F.interpolate(logits, scale_factor=_ENLARGED, mode="bilinear", align_corners=False)
+        """The mean of the logits over all sizes, at half the image's size."""
+        sides = image.shape[2:]
+        seen = []
+        for tenths in TENTHS:
+            # In whole numbers, which stay open in the graph; to the nearest multiple of 32.
+            smaller = [(side * tenths // 10 + 16) // 32 * 32 for side in sides]
+            logits = self.network(image if tenths == 10 else _resized(image, smaller))
+            seen.append(_resized(logits, [side // 2 for side in sides]))
+        return torch.stack(seen).mean(0)
+
+
+def _resized(x: Tensor, sides: list[int]) -> Tensor:
+    return F.interpolate(x, sides, mode="bilinear", align_corners=False)
 
 
 def export(shipped: Shipped, out: Path) -> None:

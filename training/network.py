@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  the name that every torch reader knows
 
+from training.data import GARMENTS
+
 CLASSES = ("background", "person", "upper_body", "lower_body")
 STRIDE = 4
 
@@ -104,17 +106,16 @@ class _Context(nn.Module):
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()
         self.enter = _conv(inside, outside, 1)
-        self.near = nn.Sequential(
-            _conv(outside, outside, 5, groups=outside), _conv(outside, outside, 1)
-        )
-        self.far = nn.Sequential(
-            _conv(outside, outside, 5, groups=outside), _conv(outside, outside, 1)
+        self.near, self.middle, self.far = (
+            nn.Sequential(_conv(outside, outside, 5, groups=outside), _conv(outside, outside, 1))
+            for _ in range(3)
         )
         self.whole = nn.Conv2d(outside, outside, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.enter(x)
         x = x + self.near(x)
+        x = x + self.middle(x)
         x = x + self.far(x)
         gated: Tensor = x * torch.sigmoid(self.whole(x.mean((2, 3), keepdim=True)))
         return gated
@@ -141,16 +142,26 @@ class BodyRegions(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
-        self.context = _Context(320, 160)
-        self.rise16 = _Rise(160, 96, 96)
-        self.rise8 = _Rise(96, 32, 64)
-        self.rise4 = _Rise(64, 24, 48)
+        self.context = _Context(320, 256)
+        self.rise16 = _Rise(256, 96, 128)
+        self.rise8 = _Rise(128, 32, 80)
+        self.rise4 = _Rise(80, 24, 48)
         self.logits = nn.Conv2d(48, len(CLASSES), 1)
+        self.garments = nn.Conv2d(48, GARMENTS, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits, B x 4 x H/4 x W/4."""
+    def features(self, x: Tensor) -> Tensor:
+        """What both heads look at, B x 48 x H/4 x W/4."""
         at4, at8, at16, at32 = self.encoder(x)
         x = self.rise16(self.context(at32), at16)
-        x = self.rise4(self.rise8(x, at8), at4)
-        logits: Tensor = self.logits(x)
+        features: Tensor = self.rise4(self.rise8(x, at8), at4)
+        return features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the classes, B x 4 x H/4 x W/4."""
+        logits: Tensor = self.logits(self.features(x))
         return logits
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the classes and of the garments, which only training asks for."""
+        x = self.features(x)
+        return self.logits(x), self.garments(x)

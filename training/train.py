@@ -29,6 +29,8 @@ from training.scores import Tally, area_size
 _ASPECTS = (1.5, 1.33, 1.0, 0.75, 0.62)
 _SHARES = (0.68, 0.08, 0.08, 0.08, 0.08)
 
+_GARMENT_SHARE = 0.3  # of the loss: what the garments' entropy counts for
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -36,19 +38,20 @@ class Plan:
 
     minutes: float
     begin: float = 0.0  # share of the schedule that earlier runs have done
-    memory: float = 0.985  # of the running mean of the weights, a step
+    memory: float = 0.995  # of the running mean of the weights, a step
     batch: int = 8
     decoder_rate: float = 1.5e-3
     encoder_rate: float = 4e-4
     decay: float = 0.02
-    first_area: int = 288 * 192
-    last_area: int = 480 * 320
-    last_from: float = 0.6
+    first_area: int = 384 * 256
+    last_area: int = 576 * 384
+    sizes: tuple[float, ...] = (1.0, 0.8, 0.6)  # of the area's sides, drawn for each batch
+    last_from: float = 0.45
     report_minutes: float = 4.0
 
 
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless batches, each of one canvas size: images B x H x W x 3 and classes B x H x W."""
+    """Endless batches, each of one canvas size: images B x H x W x 3 and codes B x H x W."""
 
     def __init__(
         self, studio: augment.Studio, plan: Plan, area: Synchronized[int], seed: int
@@ -58,15 +61,21 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         rng = np.random.default_rng(self._seed)
         while True:
-            height, width = area_size(rng.choice(_ASPECTS, p=_SHARES), 1.0, self._area.value)
+            area = int(self._area.value * rng.choice(self._plan.sizes) ** 2)
+            height, width = area_size(rng.choice(_ASPECTS, p=_SHARES), 1.0, area)
             pairs = [self._studio.sample(rng, height, width) for _ in range(self._plan.batch)]
-            images, classes = (np.stack(side) for side in zip(*pairs, strict=True))
-            yield torch.from_numpy(images), torch.from_numpy(classes)
+            images, codes = (np.stack(side) for side in zip(*pairs, strict=True))
+            yield torch.from_numpy(images), torch.from_numpy(codes)
 
 
-def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
-    """Cross-entropy and soft Jaccard of upper, lower and person, at half the canvas' size."""
-    shares = F.one_hot(classes.long(), 4).permute(0, 3, 1, 2).float()
+def loss_of(logits: Tensor, garments: Tensor, codes: Tensor) -> Tensor:
+    """Cross-entropy and soft Jaccard of upper, lower and person, at half the canvas' size.
+
+    To that a share of the garments' cross-entropy, at a quarter of the canvas' size.
+    """
+    quarter = codes[:, 2::4, 2::4].long()
+    named = F.cross_entropy(garments.float(), quarter // 4)
+    shares = F.one_hot(codes.long() % 4, 4).permute(0, 3, 1, 2).float()
     shares = F.avg_pool2d(shares, 2)
     logits = F.interpolate(logits.float(), scale_factor=2.0, mode="bilinear", align_corners=False)
     logs = logits.log_softmax(1)
@@ -77,7 +86,7 @@ def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
         p, t = guess[:, pick].sum(1), shares[:, pick].sum(1)
         both = torch.minimum(p, t).sum()
         terms.append(1 - (both + 1) / (p.sum() + t.sum() - both + 1))
-    return entropy + torch.stack(terms).mean()
+    return entropy + torch.stack(terms).mean() + _GARMENT_SHARE * named
 
 
 def to_input(images: Tensor) -> Tensor:
@@ -135,15 +144,17 @@ def train(
         area.value = plan.first_area if progress < plan.last_from else plan.last_area
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * _rate(progress, step)
-        images, classes = next(batches)
+        images, codes = next(batches)
         network.train()
-        loss = loss_of(network(to_input(images)), classes)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, garments = network.both(to_input(images))
+        loss = loss_of(logits, garments, codes)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
-        _follow(mean, network, min(plan.memory, step / (step + 20)))
+        _follow(mean, network, min(plan.memory, step / (step + 60)))
         now = loss.item()
         losses += (now - losses) * (0.01 if step > 1 else 1.0)
         if passed - reported > plan.report_minutes:

@@ -19,7 +19,16 @@ def photo() -> data.Photo:
     classes[160:420, 190:360] = data.UPPER
     classes[420:760, 210:340] = data.LOWER
     classes[400:470, 360:420] = data.CARRIED
-    return data.Photo("0000", COLOURS[classes].astype(np.uint8), classes)
+    garments = np.where(classes == data.CARRIED, 11, classes * 2).astype(np.uint8)
+    return data.Photo("0000", COLOURS[classes].astype(np.uint8), classes, garments)
+
+
+def test_a_code_holds_class_and_garment(photo: data.Photo) -> None:
+    """What a sample's pixels carry can be taken apart again, and a bag is background."""
+    assert np.array_equal(photo.codes % 4, photo.truth)
+    assert np.array_equal(photo.codes // 4, photo.garments)
+    assert photo.codes[430, 400] % 4 == data.BACKGROUND
+    assert photo.codes.max() < 255
 
 
 def test_near_duplicates_are_on_one_side_of_the_split() -> None:
