@@ -213,8 +213,8 @@ class Laboratory:
         """Wait until `by` more records are settled, now that nothing is wrong; give the seconds."""
         self.mended_at = time.time()
         count = self.watch.settled + by
-        if count > self.records:
-            await self.refill()
+        while count > self.records:
+            await self.add()
 
         def moved_on() -> bool:
             self.watch_owners()
