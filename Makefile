@@ -22,11 +22,11 @@ test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for so
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-faults: $(READY) ## Kill and freeze parts of a running line: do its promises hold?
+faults: $(READY) ## Kill, freeze and cut off parts of a running line: does it keep its promise?
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-soak: $(READY) ## The same for long: many records, many faults
-	@$(BIN)/python -m tests.faults --records 50000 --faults 200 $(ARGS)
+soak: $(READY) ## The same for 30 minutes (ARGS="--minutes 240" for longer)
+	@$(BIN)/python -m tests.faults --minutes 30 $(ARGS)
 
 check: $(READY) check-lock ## Style, types, fresh locks, fresh generated files
 	$(BIN)/ruff check
