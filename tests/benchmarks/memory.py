@@ -26,6 +26,7 @@ _SMALLEST, _LARGEST = 0.1, 24.0  # megapixels; each doubling as likely as any ot
 _PHOTOS = 40
 _MEBIBYTE = 1024 * 1024
 _AT_WORK = 3  # bytes a pixel of a JPEG, as measured in docs/models.md
+_RUN = 85 * _MEBIBYTE  # of body-regions; the first one is over when a consumer is ready
 
 
 def measure(
@@ -63,7 +64,8 @@ def measure(
 def _bound(sizes: Sequence[float], files: Sequence[bytes]) -> float:
     """What jobs may hold by docs/memory.md, in bytes, with the largest of these photos."""
     line, workers = LineSettings(), LineSettings().worker_count
-    return line.max_in_flight * max(map(len, files)) + workers * max(sizes) * 1e6 * _AT_WORK
+    pixels = workers * max(sizes) * 1e6 * _AT_WORK
+    return line.max_in_flight * max(map(len, files)) + pixels + (workers - 1) * _RUN
 
 
 def _slope(held: Mapping[int, float]) -> tuple[float, float]:
