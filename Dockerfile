@@ -19,11 +19,9 @@ RUN /tools/bin/hatchling build --target wheel \
 
 FROM python:3.13-slim
 COPY --from=build /venv /venv
-# MALLOC_ARENA_MAX: threads that free large photos, docs/memory.md
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    MALLOC_ARENA_MAX=2 \
     HOST=0.0.0.0 \
     HEALTH_PORT=8004 \
     LOG_FORMAT=json

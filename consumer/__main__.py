@@ -6,7 +6,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from consumer import log
+from consumer import arenas, log
 from consumer.app import consume
 from consumer.errors import StartError
 from consumer.settings import ServingSettings, Settings, load
@@ -19,6 +19,7 @@ def run(
     ] = None,
 ) -> None:
     """Run the consumer: photos in, masks out, until SIGTERM."""
+    arenas.keep_few()
     try:
         serving = load(ServingSettings)
         log.configure(serving.log_level, serving.log_format)
