@@ -50,7 +50,7 @@ def test_who_sets_the_number_has_it() -> None:
 
 
 def test_another_malloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """musl and macOS have no arenas of this kind."""
+    """On musl and macOS there are no arenas of this kind."""
     from consumer import arenas
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
