@@ -183,7 +183,7 @@ def _planted(results: Iterable[Result]) -> str:
 
 
 def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
-    lines = [head, re.sub("[^|]+", "---", head)]
+    lines = [head, re.sub("[^|]+", " --- ", head).strip()]
     lines += [" | ".join(map(str, row)) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
