@@ -1,7 +1,7 @@
 """Writes trained weights as ONNX: `python -m training.export --weights FILE --out FILE`.
 
 Batch norm is folded into the convolutions. Height and width stay open; they must be multiples
-of 32. What goes out looks at the photo at three sizes and takes the mean: large for the outlines,
+of 32. What goes out looks at the photo at two sizes and takes the mean: large for the outlines,
 small for what is a coat and what a dress.
 """
 
@@ -20,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.network import BodyRegions
 
-TENTHS = (10, 8, 6)  # of the input's sides: the sizes that the network looks at
+TENTHS = (10, 6)  # of the input's sides: the sizes that the network looks at
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -43,7 +43,7 @@ class Shipped(nn.Module):
         self.network = folded(network)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The mean of the logits over all sizes, at half the image's size."""
+        """The mean of the logits over both sizes, at half the image's size."""
         sides = image.shape[2:]
         seen = []
         for tenths in TENTHS:

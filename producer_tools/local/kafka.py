@@ -102,6 +102,14 @@ class Kafka(Part):
         self._class_path = ":".join(str(file) for file in files)
         super().launch()
 
+    def wait_ready(self) -> None:
+        """Return when it accepts connections, the proxy's among them."""
+        super().wait_ready()
+        if self.proxied_port:
+            self.child.wait_until(
+                lambda: ports.is_open(self.proxied_port), seconds=self.start_seconds
+            )
+
     def command(self, *, first: bool) -> tuple[str, ...]:
         """Give the broker's command, having laid out its folder when that is new."""
         properties = self.folder / "server.properties"
