@@ -15,6 +15,8 @@ from tests.benchmarks.tables import show
 from tests.faults.laboratory import Laboratory
 from tests.faults.oracle import judge
 from tests.faults.standby import (
+    DEATH_SECONDS,
+    LEAVE_SECONDS,
     HandOver,
     die,
     leave,
@@ -24,8 +26,6 @@ from tests.faults.standby import (
     under_load,
 )
 
-LEAVE_SECONDS = 1.0
-DEATH_SECONDS = 8.0
 CONSUMERS = 3
 
 

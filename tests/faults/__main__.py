@@ -68,9 +68,9 @@ def main(
             }
             for each in range(first, first + runs)
         ]
+    known = results.read([results_file]) if results_file else []
     good = []
     for number, asked in enumerate(plans):
-        known = results.read([results_file]) if results_file else []
         done = next((one for one in known if one.asked == asked), None)
         if done is None:
             print(f"{number + 1} of {len(plans)}:", _words(asked), flush=True)

@@ -9,10 +9,9 @@ import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
-from tests.faults.evidence import Evidence, read_log
+from tests.faults.evidence import Evidence, logged_at, read_log
 from tests.faults.schedule import Fault
 
 
@@ -94,7 +93,7 @@ def costs(
 def read_starts(logs: Iterable[Path]) -> list[tuple[float, int]]:
     """Read when each record was begun from the consumers' logs."""
     return [
-        (datetime.fromisoformat(line["timestamp"]).timestamp(), line["offset"])
+        (logged_at(line), line["offset"])
         for log in logs
         for line in read_log(log)
         if line["event"] == "fetch.started"

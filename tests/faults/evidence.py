@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return [one for one in said if isinstance(one, dict) and "event" in one]
+
+
+def logged_at(line: Mapping[str, Any]) -> float:
+    """When a line was logged, in Unix seconds."""
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 def read_reigns(owner: str, log: Iterable[Mapping[str, Any]]) -> tuple[Reign, ...]:

@@ -170,8 +170,7 @@ async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
         await asyncio.sleep(fault.seconds)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
-    await laboratory.moves_on()
-    await owner.is_ready()
+    await _goes_on(laboratory, owner)
 
 
 async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
@@ -188,8 +187,7 @@ async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
         laboratory.dismiss(standby)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
-    await laboratory.moves_on()
-    await owner.is_ready()
+    await _goes_on(laboratory, owner)
 
 
 async def s3_pause(laboratory: Laboratory, fault: Fault) -> None:
@@ -210,8 +208,7 @@ async def callback_503(laboratory: Laboratory, fault: Fault) -> None:
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     laboratory.behave()
-    await laboratory.moves_on()
-    await owner.is_ready()
+    await _goes_on(laboratory, owner)
 
 
 async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
@@ -224,8 +221,7 @@ async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     await asyncio.to_thread(service.restart)
-    await laboratory.moves_on()
-    await owner.is_ready()
+    await _goes_on(laboratory, owner)
 
 
 async def callback_cuts(laboratory: Laboratory, fault: Fault) -> None:

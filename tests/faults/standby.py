@@ -8,15 +8,18 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from tests.faults.evidence import Evidence
+from tests.faults.costs import read_starts
+from tests.faults.evidence import Evidence, logged_at
 from tests.faults.laboratory import Laboratory
 from tests.faults.owner import POLL_SECONDS, Owner, until
 
 START = "fetch.started"
 NEXT_SECONDS = 60.0
+LEAVE_SECONDS = 1.0
+"""From the owner's leaving of the group to the other's first start, at most."""
+DEATH_SECONDS = 8.0
+"""The same from its death, at most: the session's time-out, and two."""
 LATENCY_MS = (0, 300)
 """Of uploads: so that the lane is full and the machine isn't."""
 
@@ -110,7 +113,7 @@ async def restart_in_turn(laboratory: Laboratory) -> RollingRestart:
             await owner.end()
             laboratory.dismiss(owner)
         every += await start_warm(laboratory, 1)
-    starts = sorted((at(line), line["offset"]) for owner in every for line in owner.said(START))
+    starts = sorted(read_starts(owner.log for owner in every))
     # The last start before the first SIGTERM is where the first gap begins.
     last = max(number for number, (start, _) in enumerate(starts) if start < began_at)
     times, offsets = zip(*starts[last:], strict=True)
@@ -137,16 +140,11 @@ def handed_on(evidence: Evidence) -> set[int]:
     }
 
 
-def at(line: dict[str, Any]) -> float:
-    """When a line was logged, in seconds since the epoch."""
-    return datetime.fromisoformat(line["timestamp"]).timestamp()
-
-
 async def _end_owner(laboratory: Laboratory, owner: Owner) -> HandOver:
     counts = _lanes(laboratory)
     await owner.end()
     laboratory.dismiss(owner)
-    return await _taken_over(laboratory, owner, at(owner.said("group.leaving")[-1]), counts)
+    return await _taken_over(laboratory, owner, logged_at(owner.said("group.leaving")[-1]), counts)
 
 
 def _lanes(laboratory: Laboratory) -> dict[str, int]:
@@ -164,7 +162,7 @@ async def _taken_over(
             owner
             for owner in laboratory.owners
             if len(owner.said("lane.opened")) > lanes.get(owner.name, 0)
-            and at(owner.said("lane.opened")[-1]) <= _last_start_at(owner)
+            and logged_at(owner.said("lane.opened")[-1]) <= _last_start_at(owner)
         ]
         return bool(successors)
 
@@ -172,11 +170,11 @@ async def _taken_over(
     await until(another_goes_on, what, seconds=NEXT_SECONDS)
     owner = successors[0]
     opened = owner.said("lane.opened")[lanes.get(owner.name, 0)]
-    opened_at = at(opened)
+    opened_at = logged_at(opened)
     assigned_at = max(
-        at(line) for line in owner.said("partition.assigned") if at(line) <= opened_at
+        logged_at(line) for line in owner.said("partition.assigned") if logged_at(line) <= opened_at
     )
-    start_at = min(at(line) for line in owner.said(START) if at(line) >= opened_at)
+    start_at = min(logged_at(line) for line in owner.said(START) if logged_at(line) >= opened_at)
     begun = frozenset(line["offset"] for line in former.said(START))
     return HandOver(
         to_assigned=assigned_at - ended_at,
@@ -188,4 +186,4 @@ async def _taken_over(
 
 
 def _last_start_at(owner: Owner) -> float:
-    return max((at(line) for line in owner.said(START)), default=0.0)
+    return max((logged_at(line) for line in owner.said(START)), default=0.0)

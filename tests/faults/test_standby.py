@@ -8,6 +8,8 @@ from producer_tools.local.stack import LocalStack
 from tests.faults.laboratory import Laboratory
 from tests.faults.oracle import judge
 from tests.faults.standby import (
+    DEATH_SECONDS,
+    LEAVE_SECONDS,
     die,
     handed_on,
     repeated,
@@ -17,10 +19,6 @@ from tests.faults.standby import (
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
-
-LEAVE_SECONDS = 1.0
-DEATH_SECONDS = 8.0
-"""The session's time-out, and two."""
 
 
 async def test_a_warm_standby_goes_on_in_time_and_repeats_only_what_was_in_flight(
