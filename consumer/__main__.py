@@ -6,10 +6,11 @@ from typing import Annotated
 import structlog
 import typer
 
-from consumer import arenas, log
+from consumer import malloc_arenas
 from consumer.app import consume
 from consumer.errors import StartError
 from consumer.settings import ServingSettings, Settings, load
+from consumer.telemetry import log
 
 
 def run(
@@ -19,7 +20,7 @@ def run(
     ] = None,
 ) -> None:
     """Run the consumer: photos in, masks out, until SIGTERM."""
-    arenas.keep_few()
+    malloc_arenas.limit()
     try:
         serving = load(ServingSettings)
         log.configure(serving.log_level, serving.log_format)

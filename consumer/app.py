@@ -7,23 +7,23 @@ from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 
-from consumer import topics
-from consumer.callback import Callback
 from consumer.errors import StartError
-from consumer.health import HealthServer
-from consumer.hold import Holds
-from consumer.images import Images
-from consumer.inference import Inference
-from consumer.line import Line
-from consumer.metrics import Metrics, watch_loop
-from consumer.report import Report
-from consumer.services import Services
+from consumer.job.callback import Callback
+from consumer.job.holds import Holds
+from consumer.job.inference import Inference
+from consumer.job.services import Services
+from consumer.kafka import topics
+from consumer.line.line import Line
+from consumer.line.report import Report
+from consumer.line.throughput import Throughput
+from consumer.s3.fetch import Images
 from consumer.settings import Settings
-from consumer.tally import Tally
-from segmentation.catalog import Catalog
-from segmentation.cores import available_cores
+from consumer.telemetry.metrics import Metrics, watch_loop
+from consumer.telemetry.probes import HealthServer
+from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
-from segmentation.photo import ImageLimits
+from segmentation.model.cores import available_cores
+from segmentation.photo.decode import ImageLimits
 
 log = structlog.get_logger()
 
@@ -41,11 +41,17 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         services = await _open_services(settings, catalog, metrics, stack)
-        tally = Tally(metrics)
+        throughput = Throughput(metrics)
         line = Line(
-            settings.kafka, settings.line, services=services, tally=tally, from_offset=from_offset
+            settings.kafka,
+            settings.line,
+            services=services,
+            throughput=throughput,
+            from_offset=from_offset,
         )
-        report = Report(settings.line, line=line, inference=services.inference, tally=tally)
+        report = Report(
+            settings.line, line=line, inference=services.inference, throughput=throughput
+        )
         metrics.follow(report.stats)
         await stack.enter_async_context(
             HealthServer(
@@ -89,11 +95,11 @@ def load_models(settings: Settings) -> Catalog:
 async def check_topics(settings: Settings) -> None:
     """Log how topics differ; raise `StartError` where one is missing or can't keep the order."""
     differences = await topics.check(settings.kafka)
-    fatal = [f"topic {found.topic} {found.says}" for found in differences if found.fatal]
+    fatal = [f"topic {found.topic} {found.detail}" for found in differences if found.fatal]
     if fatal:
-        raise StartError(f"{'; '.join(fatal)}. {topics.MEND}", exit_code=3)
+        raise StartError(f"{'; '.join(fatal)}. {topics.HOW_TO_MEND}", exit_code=3)
     for found in differences:
-        log.warning("topic.differs", topic=found.topic, says=found.says)
+        log.warning("topic.differs", topic=found.topic, says=found.detail)
 
 
 async def _open_services(

@@ -4,6 +4,7 @@
 
     Exception
     ├── JobFailed     this job is at fault: dead letter, terminal `failed`, the line goes on
+    ├── JobCancelled  a user asked for this job's end: terminal `cancelled`, the line goes on
     ├── Unavailable   a service that every job needs is at fault: hold, nothing is settled
     ├── LaneLost      the partition may be another's by now: leave the group, join anew
     ├── LaneHalted    going on would lose or flood: stand still, say why, wait for a person
@@ -20,6 +21,10 @@ class JobFailed(Exception):
         super().__init__(message)
         self.code = code
         self.stage = stage
+
+
+class JobCancelled(Exception):
+    """A user asked for this job's end. It is the job's outcome, not a fault."""
 
 
 class Unavailable(Exception):

@@ -1,5 +1,5 @@
 """`python -m producer_tools`: the same as `maskline`."""
 
-from producer_tools.cli import main
+from producer_tools.cli.app import main
 
 main()

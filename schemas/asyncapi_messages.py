@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schemas import callback
+from schemas import callback, cloud_events, trace_context
 from schemas.job import OUTPUTS
 from schemas.json_schema import Schema
 from schemas.status import STATES
@@ -13,14 +13,14 @@ HTTP_BINDING: Final = "0.3.0"
 TRACE: Final = {
     "type": "string",
     "description": "W3C trace context, carried from the job to its callback and status events.",
-    "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
+    "pattern": trace_context.PATTERN,
 }
 
 
 def asyncapi_messages() -> Schema:
     """Describe headers, keys and payloads of all messages."""
     return {
-        "Job": _message("Job", headers=_headers({"traceparent": TRACE})),
+        "Job": _message("Job", headers=_headers({trace_context.HEADER: TRACE})),
         "StatusEvent": _message("StatusEvent", headers=_cloud_event_headers()),
         "DeadLetter": {
             "summary": "The job record as it arrived, and in its headers why it failed.",
@@ -78,16 +78,23 @@ def _headers(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
 def _cloud_event_headers() -> Schema:
     """Describe a status event's headers: CloudEvents 1.0 in Kafka's binary mode."""
     properties: Schema = {
-        "ce_specversion": {"type": "string", "const": "1.0"},
-        "ce_id": {"type": "string", "description": "The event_id."},
-        "ce_type": {"type": "string", "enum": [f"maskline.job.{state}.v1" for state in STATES]},
-        "ce_source": {"type": "string", "description": "/maskline/ and the consumer group."},
-        "ce_time": {"type": "string", "format": "date-time", "description": "The occurred_at."},
-        "ce_subject": {"type": "string", "description": "The job_id, where there is one."},
-        "content-type": {"type": "string", "const": "application/json"},
+        cloud_events.SPEC_VERSION: {"type": "string", "const": cloud_events.VERSION},
+        cloud_events.ID: {"type": "string", "description": "The event_id."},
+        cloud_events.TYPE: {"type": "string", "enum": list(map(cloud_events.event_type, STATES))},
+        cloud_events.SOURCE: {
+            "type": "string",
+            "description": "/maskline/ and the consumer group.",
+        },
+        cloud_events.TIME: {
+            "type": "string",
+            "format": "date-time",
+            "description": "The occurred_at.",
+        },
+        cloud_events.SUBJECT: {"type": "string", "description": "The job_id, where there is one."},
+        cloud_events.CONTENT_TYPE: {"type": "string", "const": cloud_events.JSON},
     }
-    required = tuple(name for name in properties if name != "ce_subject")
-    return _headers({**properties, "traceparent": TRACE}, required)
+    required = tuple(name for name in properties if name != cloud_events.SUBJECT)
+    return _headers({**properties, trace_context.HEADER: TRACE}, required)
 
 
 def _masks() -> Schema:
@@ -107,7 +114,7 @@ def _masks() -> Schema:
             "type": "string",
             "description": "[replay_id/]job_id/topic/partition/offset: the same on every retry.",
         },
-        callback.TRACE_HEADER: TRACE,
+        trace_context.HEADER: TRACE,
     }
     return {
         "summary": "The finished masks of one job.",

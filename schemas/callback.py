@@ -4,20 +4,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from schemas.job import OutputName
 from schemas.message import Message
 
 AUTH_HEADER: Final = "X-Internal-Auth"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
-TRACE_HEADER: Final = "traceparent"
-"""Carried from the job record's headers to the callback and every status event."""
 
 FIELDS: Final = ("user_id", "job_id", "provider")
 """The form's fields, taken from the job."""
 FILE_TYPE: Final = "image/png"
 
 
-def file_name(output: OutputName) -> str:
+def file_name(output: str) -> str:
     """Name the file that carries an output; the form's part is named as the output itself."""
     return f"{output}.png"
 

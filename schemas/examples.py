@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from schemas import topics
+
 JOB: Final[dict[str, Any]] = {
     "job_id": "f20d441e-a7db-4c51-9b5e-3f0e3a1c2d4b",
     "user_id": "u-42",
@@ -39,7 +41,7 @@ COMPLETED: Final[dict[str, Any]] = {
     "state": "completed",
     "occurred_at": "2026-11-22T10:30:01.250Z",
     "attempt": 1,
-    "source": {"topic": "mask.jobs", "partition": 0, "offset": 17},
+    "source": {"topic": topics.JOBS, "partition": 0, "offset": 17},
     "worker": "pod-0",
     "model": {
         "name": "body-regions",
@@ -77,7 +79,7 @@ UNREADABLE: Final[dict[str, Any]] = {
     "state": "failed",
     "occurred_at": "2026-11-22T10:30:01.300Z",
     "attempt": 1,
-    "source": {"topic": "mask.jobs", "partition": 0, "offset": 18},
+    "source": {"topic": topics.JOBS, "partition": 0, "offset": 18},
     "worker": "pod-0",
     "model": None,
     "result": None,
@@ -93,7 +95,7 @@ UNREADABLE: Final[dict[str, Any]] = {
 }
 
 DEAD_LETTER: Final[dict[str, Any]] = {
-    "__connect.errors.topic": "mask.jobs",
+    "__connect.errors.topic": topics.JOBS,
     "__connect.errors.partition": "0",
     "__connect.errors.offset": "18",
     "__connect.errors.stage": "read",

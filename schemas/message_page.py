@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from schemas import callback
+from schemas import callback, trace_context
 from schemas.json_schema import MESSAGES, Described, Schema, message_schema
 from schemas.status import ERROR_CODES, STATES, TERMINAL_STATES
 from schemas.topics import DAY_MS, TopicSpec, topic_specs
@@ -50,7 +50,7 @@ INTRODUCTIONS: Final = {
     f" on), `{callback.FILE_TYPE}`. Headers: `{callback.AUTH_HEADER}`,"
     f" `{callback.IDEMPOTENCY_HEADER}`"
     f" (`<job_id>/<topic>/<partition>/<offset>`, the same on"
-    f" every retry; a replay puts `<replay_id>/` before it) and `{callback.TRACE_HEADER}`. Any 2xx"
+    f" every retry; a replay puts `<replay_id>/` before it) and `{trace_context.HEADER}`. Any 2xx"
     " with this body is success.\n",
 }
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from schemas import cloud_events
 from schemas.job import Batch
 from schemas.message import READING, Count, Message, Part, Positive
 from schemas.timestamp import Timestamp, timestamp_text
@@ -190,12 +191,12 @@ class StatusEvent(Message):
 def cloud_event_headers(event: StatusEvent, group: str) -> list[tuple[str, bytes]]:
     """Give the record's headers, CloudEvents 1.0 in Kafka's binary mode."""
     headers = {
-        "ce_specversion": "1.0",
-        "ce_id": event.event_id,
-        "ce_type": f"maskline.job.{event.state}.v1",
-        "ce_source": f"/maskline/{group}",
-        "ce_time": timestamp_text(event.occurred_at),
-        "ce_subject": event.job_id,
-        "content-type": "application/json",
+        cloud_events.SPEC_VERSION: cloud_events.VERSION,
+        cloud_events.ID: event.event_id,
+        cloud_events.TYPE: cloud_events.event_type(event.state),
+        cloud_events.SOURCE: cloud_events.event_source(group),
+        cloud_events.TIME: timestamp_text(event.occurred_at),
+        cloud_events.SUBJECT: event.job_id,
+        cloud_events.CONTENT_TYPE: cloud_events.JSON,
     }
     return [(name, text.encode()) for name, text in headers.items() if text is not None]

@@ -5,6 +5,11 @@ from typing import Final, Literal
 
 Role = Literal["jobs", "status", "dead_letter", "control"]
 
+JOBS: Final = "mask.jobs"
+STATUS: Final = "mask.status"
+DEAD_LETTER: Final = "mask.jobs.dlq"
+CONTROL: Final = "mask.control"
+
 DAY_MS: Final = 24 * 60 * 60 * 1000
 BROKER_MAX_MESSAGE_BYTES: Final = 1_048_588
 """What a topic takes when neither it nor its broker says otherwise (`message.max.bytes`)."""
@@ -37,10 +42,10 @@ class TopicSpec:
 
 def topic_specs(
     *,
-    jobs: str = "mask.jobs",
-    status: str = "mask.status",
-    dead_letter: str = "mask.jobs.dlq",
-    control: str = "mask.control",
+    jobs: str = JOBS,
+    status: str = STATUS,
+    dead_letter: str = DEAD_LETTER,
+    control: str = CONTROL,
     jobs_max_message_bytes: int = BROKER_MAX_MESSAGE_BYTES,
 ) -> tuple[TopicSpec, ...]:
     """Describe the topics of one line, in the contract's order.

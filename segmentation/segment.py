@@ -11,16 +11,16 @@ from types import MappingProxyType
 import numpy as np
 
 from segmentation.deadline import Deadline
-from segmentation.engine import Engine, Tensor
 from segmentation.errors import UnsupportedOutput
-from segmentation.manifest import Manifest
-from segmentation.masks import Mask, body_masks, enlarge, seg_map
-from segmentation.matte import matte_plane
-from segmentation.photo import ImageLimits, Photo, Size, decode
-from segmentation.placement import Placement, place
-from segmentation.png import encode_cutout, encode_flat, encode_matte
-from segmentation.preprocess import preprocess
-from segmentation.regions import class_planes, find_regions
+from segmentation.masks.masks import Mask, body_masks, enlarge, seg_map
+from segmentation.masks.matte import matte_plane
+from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
+from segmentation.masks.regions import class_planes, find_regions
+from segmentation.model.engine import Engine, Tensor
+from segmentation.model.manifest import Manifest
+from segmentation.model.placement import Placement, place
+from segmentation.model.preprocess import preprocess
+from segmentation.photo.decode import ImageLimits, Photo, Size, decode
 
 __all__ = ["ImageLimits", "Segmentation", "segment"]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from segmentation.deadline import Deadline
-from segmentation.engine import Engine
+from segmentation.model.engine import Engine
 
 Fault = Literal["", "hang", "frozen", "half", "page", "drop", "drip", "short"]
 

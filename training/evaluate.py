@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from segmentation.catalog import DEFAULT, Entry, find_entries, open_entry
+from segmentation.catalog.catalog import DEFAULT, Entry, find_entries, open_entry
 from segmentation.deadline import Deadline
-from segmentation.engine import Engine
+from segmentation.model.engine import Engine
 from segmentation.segment import ImageLimits, segment
 from training import data
 from training.data import LOWER, PERSON, UPPER, Photo, Pixels

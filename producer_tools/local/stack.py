@@ -7,9 +7,9 @@ from typing import Self
 
 from rich.console import Console
 
-from producer_tools.local.kafka import Kafka
-from producer_tools.local.mask_assets import BUCKET, MaskAssets
-from producer_tools.local.s3 import S3
+from producer_tools.local.kafka.broker import Kafka
+from producer_tools.local.mask_asset.process import BUCKET, MaskAssets
+from producer_tools.local.s3.process import S3
 
 UPLOAD_BUCKET = "mask-uploads"
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import structlog
 
-from consumer import log
 from consumer.settings import Settings
+from consumer.telemetry import log
 from producer_tools.local.stack import LocalStack
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from tests.benchmarks import loop, memory, settling, speed, stages, standby
 from tests.benchmarks.photos import photos
 

@@ -21,7 +21,7 @@ from time import perf_counter
 
 from PIL import Image
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import SegmentationError
 from segmentation.segment import ImageLimits, segment

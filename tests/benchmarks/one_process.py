@@ -8,10 +8,10 @@ from typing import TypeVar
 from consumer.app import load_models
 from consumer.settings import ImageSettings, Settings
 from segmentation.deadline import Deadline
-from segmentation.engine import Engine, Tensor
-from segmentation.photo import ImageLimits, decode
-from segmentation.placement import place
-from segmentation.preprocess import preprocess
+from segmentation.model.engine import Engine, Tensor
+from segmentation.model.placement import place
+from segmentation.model.preprocess import preprocess
+from segmentation.photo.decode import ImageLimits, decode
 from segmentation.segment import segment
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from producer_tools.local.photos import demo_photos, find_photos
+from producer_tools.local.demo.photos import demo_photos, find_photos
 
 SEED = 20261122
 WIDTH, HEIGHT = 550, 825

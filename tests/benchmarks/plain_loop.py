@@ -16,6 +16,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer
 from botocore.config import Config
 
+from consumer.kafka.connection import connection_options
 from consumer.settings import Settings
 from segmentation.deadline import Deadline
 from segmentation.segment import segment
@@ -42,7 +43,7 @@ async def serve() -> None:
         group_id=settings.kafka.consumer_group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        **settings.kafka.connection(),
+        **connection_options(settings.kafka),
     )
 
     def fetch(image: str) -> bytes:

@@ -19,9 +19,9 @@ from time import thread_time
 import numpy as np
 from PIL import Image, ImageDraw
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
-from segmentation.png import encode_cutout, encode_flat, encode_matte
+from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
 from segmentation.segment import ImageLimits, segment
 from tests.photos import Pixels, read
 

@@ -17,14 +17,16 @@ from unittest.mock import patch
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from consumer.intake import Intake
-from consumer.lane import Lane
-from consumer.line import SETTLE_INTERVAL_SECONDS
-from consumer.outcome import Outcome, Record
+from consumer.job.events import message, terminal_event
+from consumer.job.outcome import Outcome
+from consumer.job.record import Record
+from consumer.job.turns import Turn
+from consumer.kafka.connection import connection_options
+from consumer.line.intake import Intake
+from consumer.line.lane import Lane
+from consumer.line.line import SETTLE_INTERVAL_SECONDS
+from consumer.line.settlement import Settlement
 from consumer.settings import KafkaSettings, load
-from consumer.settlement import Settlement
-from consumer.status import message, terminal_event
-from consumer.turns import Turn
 from producer_tools.local.stack import LocalStack
 from schemas.job import Job
 from schemas.status import Result, TimingsMs
@@ -100,7 +102,7 @@ async def _in_runs(kafka: KafkaSettings, jobs: int, *, in_flight: int) -> float:
         lane = Lane(
             capacity=in_flight,
             dead_letter_limit=0,
-            work=_nothing,
+            execute=_nothing,
             settle=settle,
             settle_interval=SETTLE_INTERVAL_SECONDS,
         )
@@ -144,9 +146,9 @@ async def _one_by_one(kafka: KafkaSettings, jobs: int) -> float:
         group_id=kafka.consumer_group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        **kafka.connection(),
+        **connection_options(kafka),
     )
-    producer = AIOKafkaProducer(acks="all", **kafka.connection())
+    producer = AIOKafkaProducer(acks="all", **connection_options(kafka))
     async with consumer, producer:
         begin, left = 0.0, jobs
         async for arrived in consumer:

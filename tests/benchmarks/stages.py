@@ -3,7 +3,7 @@
 from statistics import median
 
 from consumer.settings import ImageSettings
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.segment import segment
 from tests.benchmarks.one_process import image_limits

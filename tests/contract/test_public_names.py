@@ -14,9 +14,10 @@ from typing import Any
 import typer
 from pydantic_settings import BaseSettings
 
-from consumer.metrics import Metrics
-from producer_tools.cli import app
-from schemas.callback import AUTH_HEADER, FIELDS, IDEMPOTENCY_HEADER, TRACE_HEADER, CallbackReply
+from consumer.telemetry.metrics import Metrics
+from producer_tools.cli.app import app
+from schemas import trace_context
+from schemas.callback import AUTH_HEADER, FIELDS, IDEMPOTENCY_HEADER, CallbackReply
 from schemas.control import Cancel
 from schemas.job import OUTPUTS, Job
 from schemas.status import ERROR_CODES, STATES, StatusEvent
@@ -47,7 +48,7 @@ def public_names() -> dict[str, Any]:
         "states": STATES,
         "error_codes": ERROR_CODES,
         "outputs": OUTPUTS,
-        "callback": [AUTH_HEADER, IDEMPOTENCY_HEADER, TRACE_HEADER, *FIELDS],
+        "callback": [AUTH_HEADER, IDEMPOTENCY_HEADER, trace_context.HEADER, *FIELDS],
         "metrics": {metric._name: [metric._type, *metric._labelnames] for metric in metrics},
         "log_events": sorted({name for call in calls for name in _log_event(call)}),
         "commands": dict(_commands(typer.main.get_command(app), "maskline")),
@@ -108,10 +109,11 @@ def _keys_given_by(function: str) -> set[str]:
 
 def _commands(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
     """Give each command with its arguments and options."""
-    subcommands = getattr(command, "commands", {})
-    for part, subcommand in subcommands.items():
-        yield from _commands(subcommand, f"{name} {part}")
-    if not subcommands:
+    if hasattr(command, "list_commands"):
+        context = typer.Context(command)
+        for part in command.list_commands(context):
+            yield from _commands(command.get_command(context, part), f"{name} {part}")
+    else:
         yield name, sorted("/".join(given.opts) for given in command.params)
 
 

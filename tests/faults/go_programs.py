@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from producer_tools.local import jars
 from producer_tools.local.errors import LocalStackError
+from producer_tools.local.kafka import jars
 
 GO_LOCK = Path(__file__).parents[2] / "requirements" / "go.lock"
 _SHOWN_LINES = 15

@@ -16,11 +16,12 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata
 
-from consumer.callback import Callback
-from consumer.outcome import Failure, Outcome, Record
-from consumer.settlement import Settlement
-from consumer.turns import Turn
-from producer_tools.cli import main
+from consumer.job import callback
+from consumer.job.outcome import Failure, Outcome
+from consumer.job.record import Record
+from consumer.job.turns import Turn
+from consumer.line.settlement import Settlement
+from producer_tools.cli.app import main
 
 EVERY = 7
 """Of records, where a fault concerns only some."""
@@ -34,10 +35,10 @@ _send_dead_letter = Settlement._send_dead_letter
 def commit_before_settle() -> None:
     """Commit the offset first, and settle after."""
 
-    async def transact(self: Settlement, run: Sequence[Outcome], bookmark: str) -> None:
-        await _commit_alone(self, run, bookmark)
+    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+        await _commit_alone(self, batch, bookmark)
         await asyncio.sleep(APART_SECONDS)
-        await _transact(self, run, bookmark)
+        await _transact(self, batch, bookmark)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -45,14 +46,14 @@ def commit_before_settle() -> None:
 def settle_before_commit() -> None:
     """Settle first, and commit the offset in a transaction of its own."""
 
-    async def transact(self: Settlement, run: Sequence[Outcome], bookmark: str) -> None:
+    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
         async def not_yet(*_: object) -> None: ...
 
         self._producer.send_offsets_to_transaction = not_yet
-        await _transact(self, run, bookmark)
+        await _transact(self, batch, bookmark)
         del self._producer.send_offsets_to_transaction
         await asyncio.sleep(APART_SECONDS)
-        await _commit_alone(self, run, bookmark)
+        await _commit_alone(self, batch, bookmark)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -60,18 +61,18 @@ def settle_before_commit() -> None:
 def lost_event() -> None:
     """Leave out the terminal event of a record now and then."""
 
-    async def transact(self: Settlement, run: Sequence[Outcome], bookmark: str) -> None:
-        *before, last = run  # whose offset is committed
+    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+        *before, last = batch  # whose offset is committed
         await _transact(self, [*(one for one in before if not _chosen(one)), last], bookmark)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
 
 def swapped_pair() -> None:
-    """Write two terminal events of a run the wrong way round."""
+    """Write two terminal events of a batch the wrong way round."""
 
-    async def transact(self: Settlement, run: Sequence[Outcome], bookmark: str) -> None:
-        *before, last = run
+    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+        *before, last = batch
         await _transact(self, [*before[:-2], *before[-2:][::-1], last], bookmark)
 
     Settlement._transact = transact  # type: ignore[method-assign]
@@ -80,8 +81,8 @@ def swapped_pair() -> None:
 def two_terminal_events() -> None:
     """Write the terminal event of a record twice now and then."""
 
-    async def transact(self: Settlement, run: Sequence[Outcome], bookmark: str) -> None:
-        doubled = [one for each in run for one in [each] * (2 if _chosen(each) else 1)]
+    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+        doubled = [one for each in batch for one in [each] * (2 if _chosen(each) else 1)]
         await _transact(self, doubled, bookmark)
 
     Settlement._transact = transact  # type: ignore[method-assign]
@@ -102,13 +103,9 @@ def missing_dead_letter() -> None:
 
 def key_of_its_own() -> None:
     """Give each upload an Idempotency-Key that no other has."""
-    post = Callback.post
-
-    async def keyed(self: Callback, **upload: Any) -> dict[str, str]:
-        upload["idempotency_key"] += f"/{uuid.uuid4()}"
-        return await post(self, **upload)
-
-    Callback.post = keyed  # type: ignore[method-assign]
+    names = vars(callback)
+    key = names["idempotency_key"]
+    names["idempotency_key"] = lambda *parts: f"{key(*parts)}/{uuid.uuid4()}"
 
 
 def nobody_is_fenced() -> None:
@@ -166,8 +163,8 @@ PLANTED = {
 }
 
 
-async def _commit_alone(self: Settlement, run: Sequence[Outcome], bookmark: str) -> None:
-    offsets = {self._partition: OffsetAndMetadata(run[-1].record.offset + 1, bookmark)}
+async def _commit_alone(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+    offsets = {self._partition: OffsetAndMetadata(batch[-1].record.offset + 1, bookmark)}
     await self._producer.begin_transaction()
     await self._producer.send_offsets_to_transaction(offsets, self._settings.consumer_group)
     await self._producer.commit_transaction()

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from producer_tools.local import ports
-from producer_tools.local.kafka import Kafka
+from producer_tools.local.kafka.broker import Kafka
 from producer_tools.local.stack import LocalStack
 from tests.faults.toxiproxy import Proxy, Toxiproxy
 from tests.faults.versitygw import VersityGw

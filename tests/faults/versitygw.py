@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from producer_tools.local import ports
-from producer_tools.local.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY
+from producer_tools.local.s3.process import ACCESS_KEY, REGION, S3, SECRET_KEY
 from tests.faults.go_programs import GoProgram
 
 PROGRAM = GoProgram("versitygw", "github.com/versity/versitygw/cmd/versitygw", "v1.8.0")

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from consumer.metrics import Metrics
 from consumer.settings import (
     CallbackSettings,
     ImageSettings,
@@ -13,6 +12,7 @@ from consumer.settings import (
     S3Settings,
     ServingSettings,
 )
+from consumer.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

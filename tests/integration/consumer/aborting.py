@@ -6,8 +6,8 @@ import numpy as np
 
 from consumer.__main__ import run
 from segmentation.deadline import Deadline
-from segmentation.engine import Tensor
-from segmentation.model import Model
+from segmentation.model.engine import Tensor
+from segmentation.model.model import Model
 
 sane_run = Model.run
 

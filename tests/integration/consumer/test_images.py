@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from consumer.errors import JobFailed, Unavailable
-from consumer.hold import Holds
-from consumer.images import Images
-from consumer.metrics import Metrics
+from consumer.job.holds import Holds
+from consumer.s3.fetch import Images
 from consumer.settings import S3Settings, load
-from producer_tools.local.s3 import S3
+from consumer.telemetry.metrics import Metrics
+from producer_tools.local.s3.process import S3
 from schemas.job import ImageReference
 
 pytestmark = pytest.mark.integration

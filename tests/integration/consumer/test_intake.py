@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from consumer import intake
-from consumer.lane import Lane
+from consumer.line import intake
+from consumer.line.lane import Lane
 from consumer.settings import KafkaSettings, load
 from tests.integration.consumer.conftest import Bench
 
@@ -49,7 +49,7 @@ async def test_what_is_read_ahead_is_read_once_however_long_the_lane_is_full(
 
         monkeypatch.setattr(consumer._client, "send", send_seen)
         monkeypatch.setattr(consumer, "getmany", getmany_seen)
-        lane = Lane(capacity=1, dead_letter_limit=0, work=_without_end, settle=_never)
+        lane = Lane(capacity=1, dead_letter_limit=0, execute=_without_end, settle=_never)
         return lane, 0
 
     settings = load(KafkaSettings)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from producer_tools.local import jars
 from producer_tools.local.errors import FetchError
+from producer_tools.local.kafka import jars
 
 pytestmark = pytest.mark.integration
 

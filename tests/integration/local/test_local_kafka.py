@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from producer_tools.local import ports
 from producer_tools.local.errors import PortTakenError
-from producer_tools.local.kafka import Kafka
+from producer_tools.local.kafka.broker import Kafka
 from producer_tools.local.stack import LocalStack
 
 pytestmark = pytest.mark.integration

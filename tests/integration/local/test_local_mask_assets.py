@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
-from producer_tools.local.mask_assets import MaskAssets
+from producer_tools.local.mask_asset.process import MaskAssets
 from producer_tools.local.stack import LocalStack
 
 pytestmark = pytest.mark.integration

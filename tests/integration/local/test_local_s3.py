@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from producer_tools.local.s3 import S3, client
+from producer_tools.local.s3.process import S3, client
 from producer_tools.local.stack import UPLOAD_BUCKET, LocalStack
 
 pytestmark = pytest.mark.integration

@@ -14,7 +14,7 @@ import pytest
 
 from producer_tools.local.child import Child
 from producer_tools.local.errors import DiedAtStartError, NotReadyError
-from producer_tools.local.s3 import S3
+from producer_tools.local.s3.process import S3
 from producer_tools.local.stack import LocalStack
 
 pytestmark = pytest.mark.integration

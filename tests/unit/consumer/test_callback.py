@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from consumer.callback import RETRY_WAITS, Callback
-from consumer.connections import MAX_REPLY
 from consumer.errors import JobFailed, StartError, Unavailable
-from consumer.hold import Holds
-from consumer.metrics import Metrics
+from consumer.job.callback import BACKOFF, RETRIES, Callback
+from consumer.job.connections import MAX_REPLY
+from consumer.job.holds import Holds
+from consumer.job.record import Record
 from consumer.settings import CallbackSettings, load
+from consumer.telemetry.metrics import Metrics
+from schemas.job import Job
 from tests.receiver import (
     STORED,
     Behaviour,
@@ -29,6 +31,7 @@ from tests.receiver import (
 )
 
 SECRET = "s3cret-value"  # noqa: S105 - of this test
+JOB = Job(job_id="j-1", user_id="u-42", image="s3://uploads/front.jpg")
 UPPER, LOWER = b"\x89PNG upper \r\n--", b"\x89PNG lower"
 
 
@@ -44,19 +47,15 @@ class Line:
     """Of each wait: the reason, the seconds, and what the line held for then."""
     held: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def post(self, **other: Any) -> dict[str, str]:
-        """Post two masks, with the arguments of a usual job or others."""
-        arguments: dict[str, Any] = {
-            "url": None,
-            "idempotency_key": "j-1/mask.jobs/0/17",
-            "traceparent": None,
-            "user_id": "u-42",
-            "job_id": "j-1",
-            "provider": "qwen",
-            "files": {"upper_body_mask": UPPER, "lower_body_mask": LOWER},
-            "on_retry": self.on_retry,
-        }
-        return await self.callback.post(**{**arguments, **other})
+    async def post(self, *, traceparent: str | None = None, **fields: Any) -> dict[str, str]:
+        """Post the two masks of a usual job, or of one with other fields."""
+        headers = [("traceparent", traceparent.encode())] if traceparent else []
+        return await self.callback.post(
+            record=Record("mask.jobs", 0, 17, 0, b"j-1", b"{}", headers),
+            job=JOB.model_copy(update=fields),
+            files={"upper_body_mask": UPPER, "lower_body_mask": LOWER},
+            on_retry=self.on_retry,
+        )
 
     async def on_retry(self, error: Unavailable, delay: float) -> None:
         """Note a wait."""
@@ -173,7 +172,7 @@ async def test_after_five_retries_the_line_holds(receiver: Receiver, line: Opens
     receiver.answers.extend([reply(503)] * 9)
     async with line() as opened:
         assert await opened.post() == STORED
-        assert list(RETRY_WAITS) == opened.slept
+        assert [BACKOFF.delay(retries) for retries in range(RETRIES)] == opened.slept
         assert [bool(held) for _, _, held in opened.retries] == [False] * 5 + [True] * 4
         assert opened.holds.reasons() == []
         assert len(receiver.requests) == 10
@@ -300,7 +299,7 @@ async def test_a_jobs_own_callback_that_refuses_fails_the_job(
     """One customer's endpoint never stops the line."""
     receiver.answers.append(reply(status))
     async with line(url="http://127.0.0.1:1/masks", origins=receiver.origin) as opened:
-        error = await failure(opened.post(url=f"{receiver.origin}/own?x=1"))
+        error = await failure(opened.post(callback_url=f"{receiver.origin}/own?x=1"))
         assert error.code == "callback_rejected"
         assert opened.retries == []
     assert receiver.requests[0].target == "/own?x=1"
@@ -313,9 +312,9 @@ async def test_a_jobs_own_callback_that_is_down_fails_the_job(
     """After the five retries, and without a hold."""
     receiver.answers.extend([reply(503)] * 6)
     async with line(url="http://127.0.0.1:1/masks", origins=receiver.origin) as opened:
-        error = await failure(opened.post(url=f"{receiver.origin}/own"))
+        error = await failure(opened.post(callback_url=f"{receiver.origin}/own"))
         assert error.code == "callback_unavailable"
-        assert list(RETRY_WAITS) == opened.slept
+        assert [BACKOFF.delay(retries) for retries in range(RETRIES)] == opened.slept
         assert not any(held for _, _, held in opened.retries)
 
 
@@ -323,7 +322,7 @@ async def test_the_mask_asset_url_is_itself_also_in_a_job(receiver: Receiver, li
     """A `callback_url` that equals `MASK_ASSET_URL` holds as that does."""
     receiver.answers.append(reply(401))
     async with line() as opened:
-        assert await opened.post(url=f"{receiver.origin}/masks") == STORED
+        assert await opened.post(callback_url=f"{receiver.origin}/masks") == STORED
         assert len(opened.retries) == 1
 
 
@@ -370,7 +369,7 @@ async def test_any_other_origin_is_forbidden(url: str, receiver: Receiver, line:
         with pytest.raises(JobFailed) as raised:
             opened.callback.check(url)
         assert raised.value.code == "callback_forbidden"
-        assert (await failure(opened.post(url=url))).code == "callback_forbidden"
+        assert (await failure(opened.post(callback_url=url))).code == "callback_forbidden"
     assert receiver.requests == []
 
 

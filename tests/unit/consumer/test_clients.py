@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from consumer import clients
-from consumer.clients import stop_consumer
+from consumer.kafka import clients
+from consumer.kafka.clients import stop_consumer
 
 
 class Client:

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from consumer.errors import StartError
-from consumer.health import Check, HealthServer, Stats
-from consumer.metrics import Metrics
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.probes import Check, HealthServer, Stats
 
 
 class Consumer:

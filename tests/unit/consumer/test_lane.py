@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from consumer.errors import LaneHalted, LaneLost
-from consumer.lane import Lane
-from consumer.outcome import Failure, Outcome, Record
-from consumer.turns import Turn
+from consumer.job.outcome import Failure, Outcome
+from consumer.job.record import Record
+from consumer.job.turns import Turn
+from consumer.line.lane import Lane
 from schemas.status import ErrorInfo
 
 FAILURE = Failure(
@@ -29,7 +30,7 @@ class Bench:
         *,
         capacity: int = 8,
         limit: int = 0,
-        alone_through: int = -1,
+        isolate_through: int = -1,
         interval: float = 0.0,
     ) -> None:
         self.finish: dict[int, asyncio.Event] = {}
@@ -40,10 +41,10 @@ class Bench:
         self.lane = Lane(
             capacity=capacity,
             dead_letter_limit=limit,
-            work=self._work,
+            execute=self._work,
             settle=self._settle,
             settle_interval=interval,
-            alone_through=alone_through,
+            isolate_through=isolate_through,
         )
         self.lane.open()
 
@@ -180,7 +181,7 @@ async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:
 
 
 async def test_suspects_run_one_at_a_time_and_then_all_have_room() -> None:
-    bench = Bench(capacity=4, alone_through=7)
+    bench = Bench(capacity=4, isolate_through=7)
     assert bench.lane.room == 1
     for suspect in (5, 7):
         bench.take(suspect)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from consumer.errors import LaneLost
-from consumer.lane import Lane
-from consumer.outcome import Failure, Outcome, Record
-from consumer.turns import Turn
+from consumer.job.outcome import Failure, Outcome
+from consumer.job.record import Record
+from consumer.job.turns import Turn
+from consumer.line.lane import Lane
 from schemas.status import ErrorInfo
 
 CAPACITY = 5
@@ -123,7 +124,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.segmented: list[int] = []
         self.next_offset = self.committed
         self.lane = Lane(
-            capacity=CAPACITY, dead_letter_limit=0, work=self._work, settle=self._settle
+            capacity=CAPACITY, dead_letter_limit=0, execute=self._work, settle=self._settle
         )
         self.lane.open()
 

@@ -1,6 +1,6 @@
-"""The ledger tells deaths from waits, and its bookmark never skips an open start."""
+"""The ledger tells crashes from waits, and its bookmark never skips an open start."""
 
-from consumer.ledger import Ledger
+from consumer.line.ledger import Ledger
 
 
 def heard(ledger: Ledger, offset: int, attempt: int, *, at: int, computing: bool = True) -> None:
@@ -10,35 +10,35 @@ def heard(ledger: Ledger, offset: int, attempt: int, *, at: int, computing: bool
 
 def test_a_record_never_begun_is_at_its_first_attempt() -> None:
     assert Ledger().attempt(5) == 1
-    assert Ledger().deaths(5) == 0
-    assert Ledger().last_suspect() == -1
+    assert Ledger().crashes(5) == 0
+    assert Ledger().last_crashed() == -1
 
 
-def test_a_start_of_a_former_process_is_a_death() -> None:
+def test_a_start_of_a_former_process_is_a_crash() -> None:
     ledger = Ledger()
     heard(ledger, 5, 1, at=100)
     heard(ledger, 7, 1, at=101)
     heard(ledger, 5, 2, at=102)
-    assert (ledger.deaths(5), ledger.deaths(7)) == (2, 1)
+    assert (ledger.crashes(5), ledger.crashes(7)) == (2, 1)
     assert (ledger.attempt(5), ledger.attempt(7)) == (3, 2)
-    assert ledger.last_suspect() == 7
+    assert ledger.last_crashed() == 7
 
 
-def test_a_start_that_was_last_heard_waiting_is_no_death() -> None:
+def test_a_start_that_was_last_heard_waiting_is_no_crash() -> None:
     ledger = Ledger()
     heard(ledger, 5, 1, at=100)
     heard(ledger, 5, 1, at=101, computing=False)
-    assert ledger.deaths(5) == 0
+    assert ledger.crashes(5) == 0
     assert ledger.attempt(5) == 2
     heard(ledger, 5, 1, at=102)
-    assert ledger.deaths(5) == 1
+    assert ledger.crashes(5) == 1
 
 
-def test_a_start_of_this_process_is_no_death_when_its_lane_is_opened_anew() -> None:
+def test_a_start_of_this_process_is_no_crash_when_its_lane_is_opened_anew() -> None:
     ledger = Ledger()
     ledger.started(5, 1, at=100)
     heard(ledger, 5, 1, at=100)
-    assert ledger.deaths(5) == 0
+    assert ledger.crashes(5) == 0
     assert ledger.attempt(5) == 2
 
 

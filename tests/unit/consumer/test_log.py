@@ -11,7 +11,7 @@ import pytest
 import structlog
 from aiokafka.errors import ProducerFenced
 
-from consumer import log
+from consumer.telemetry import log
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ def test_stdout_stays_empty_in_a_process_of_its_own() -> None:
     """Also for what is logged while the process ends."""
     script = """
         import structlog
-        from consumer import log
+        from consumer.telemetry import log
         log.configure("INFO", "json")
         structlog.get_logger().info("a.done")
     """

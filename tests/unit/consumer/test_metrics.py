@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric
 
-from consumer.metrics import Metrics, watch_loop
-from consumer.outcome import Failure, Outcome, Record
+from consumer.job.outcome import Failure, Outcome
+from consumer.job.record import Record
+from consumer.line.throughput import Throughput
+from consumer.telemetry.metrics import Metrics, watch_loop
 from schemas.status import ErrorInfo, TimingsMs
 
 
@@ -33,11 +35,11 @@ def outcome(offset: int, error: ErrorInfo | None = None) -> Outcome:
     )
 
 
-def test_a_settled_run_is_counted() -> None:
+def test_a_settled_batch_is_counted() -> None:
     """By state and code; failures also as dead letters, stages in seconds."""
     metrics = Metrics()
     error = ErrorInfo(code="invalid_image", message="x", stage="preprocess", retryable=False)
-    metrics.settled([outcome(0), outcome(1), outcome(2, error)], seconds=0.5)
+    Throughput(metrics).settled([outcome(0), outcome(1), outcome(2, error)], seconds=0.5)
     counted = samples(metrics)
     assert counted["mask_jobs_total{state=completed,code=}"] == 2
     assert counted["mask_jobs_total{state=failed,code=invalid_image}"] == 1

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumer.errors import JobFailed, StartError, Unavailable
-from consumer.images import READ_SECONDS, Images
+from consumer.s3.client import READ_SECONDS
+from consumer.s3.fetch import Images
 from consumer.settings import S3Settings, load
 from schemas.job import ImageReference
 from tests.receiver import Behaviour, Receiver, hang_up, reply, reset, silence
@@ -26,7 +27,7 @@ async def images(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     monkeypatch.setenv("S3_ENDPOINT_URL", receiver.origin)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setattr("consumer.images.READ_SECONDS", 1)
+    monkeypatch.setattr("consumer.s3.client.READ_SECONDS", 1)
     async with Images(load(S3Settings), max_bytes=1000, threads=4) as opened:
         yield opened
 
@@ -113,7 +114,7 @@ async def test_a_dead_s3_does_not_hold_up_the_exit(receiver: Receiver) -> None:
     """A process whose fetch was cancelled ends at once, and not when S3's time-out does."""
     script = """
         import asyncio
-        from consumer.images import Images
+        from consumer.s3.fetch import Images
         from consumer.settings import S3Settings, load
         from schemas.job import ImageReference
 

@@ -14,8 +14,8 @@ from botocore.exceptions import (
 )
 
 from consumer.errors import JobFailed, Unavailable
-from consumer.images import allowed
-from consumer.storage_fault import fault
+from consumer.s3.faults import fault
+from consumer.s3.fetch import allowed
 from schemas.job import ImageReference
 
 PHOTO = ImageReference("uploads", "a/1.jpg")

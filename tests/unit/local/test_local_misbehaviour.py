@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from producer_tools.local.misbehaviour import Misbehaviour, Misbehaviours, Plan
+from producer_tools.local.mask_asset.misbehaviour import Misbehaviour, Misbehaviours, Plan
 
 
 def rules(*given: Misbehaviour) -> Misbehaviours:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from producer_tools.local import photos
+from producer_tools.local.demo import photos
 from producer_tools.local.errors import NoPhotosError
 
 
@@ -18,7 +18,7 @@ def test_without_arguments_the_photos_of_installed_packages_are_found() -> None:
 def test_the_packages_are_not_imported() -> None:
     """Importing matplotlib and skimage would take seconds for two file names."""
     program = (
-        "import sys; from producer_tools.local.photos import demo_photos; demo_photos(); "
+        "import sys; from producer_tools.local.demo.photos import demo_photos; demo_photos(); "
         "print({'skimage', 'matplotlib'} & set(sys.modules))"
     )
     ran = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.segment import ImageLimits
 from tests.models import write_hanging_body_model, write_trivial_body_model

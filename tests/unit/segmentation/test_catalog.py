@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import ModelError, UnknownModel
-from segmentation.manifest import read_manifest
+from segmentation.model.manifest import read_manifest
 from segmentation.segment import ImageLimits, segment
 from tests.models import write_network, write_trivial_body_model
 from tests.photos import read, saved, stripes

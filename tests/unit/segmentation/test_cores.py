@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segmentation.cores import available_cores
+from segmentation.model.cores import available_cores
 
 
 @pytest.fixture(autouse=True)

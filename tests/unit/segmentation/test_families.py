@@ -19,10 +19,10 @@ import pytest
 from onnx import helper
 from PIL import Image
 
-from segmentation.catalog import Catalog, find_entries
+from segmentation.catalog.catalog import Catalog, find_entries
 from segmentation.deadline import Deadline
-from segmentation.placement import place
-from segmentation.preprocess import preprocess
+from segmentation.model.placement import place
+from segmentation.model.preprocess import preprocess
 from segmentation.segment import ImageLimits, segment
 from tests.models import write_network
 from tests.photos import Pixels, read, saved

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import SegmentationError
 from segmentation.segment import ImageLimits, segment

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation.hips import above_hips, hip_line
-from segmentation.manifest import Input
-from segmentation.placement import Placement, place
+from segmentation.masks.hips import above_hips, hip_line
+from segmentation.model.manifest import Input
+from segmentation.model.placement import Placement, place
 
 SIDES = st.integers(1, 20_000)
 STRETCH = Input(height=512, width=256)

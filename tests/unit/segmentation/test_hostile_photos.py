@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import (
     DeadlineExceeded,

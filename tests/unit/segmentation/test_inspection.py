@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from onnx import NodeProto, helper
 
+from segmentation.catalog.inspection import Inspection, inspect, list_models
 from segmentation.errors import ModelError
-from segmentation.inspection import Inspection, inspect, list_models
-from segmentation.opset import read_opsets
+from segmentation.model.opset import read_opsets
 from tests.models import write_network, write_trivial_body_model
 
 CPU = ["CPUExecutionProvider"]

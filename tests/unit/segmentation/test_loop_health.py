@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
-from segmentation.engine import Engine
+from segmentation.model.engine import Engine
 from segmentation.segment import ImageLimits, segment
 from tests.benchmarks.photos import jpeg
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from segmentation.catalog import PACKAGED
+from segmentation.catalog.catalog import PACKAGED
 from segmentation.errors import ModelError
-from segmentation.manifest import Classes, Input, Manifest, Result, read_manifest
+from segmentation.model.manifest import Classes, Input, Manifest, Result, read_manifest
 
 GOOD = (PACKAGED / "body-regions.toml").read_text(encoding="utf-8")
 

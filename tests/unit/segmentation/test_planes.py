@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from segmentation.catalog import PACKAGED
+from segmentation.catalog.catalog import PACKAGED
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded
-from segmentation.manifest import Result, read_manifest
-from segmentation.masks import body_masks, enlarge, seg_map
-from segmentation.matte import matte_plane
-from segmentation.png import encode_cutout, encode_flat, encode_matte
-from segmentation.regions import Regions, class_planes, quantise
+from segmentation.masks.masks import body_masks, enlarge, seg_map
+from segmentation.masks.matte import matte_plane
+from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
+from segmentation.masks.regions import Regions, class_planes, quantise
+from segmentation.model.manifest import Result, read_manifest
 from tests.photos import Pixels, read
 
 STRETCH = Result(kind="alpha", stretch=True)

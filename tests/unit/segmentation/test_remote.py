@@ -10,14 +10,14 @@ from threading import Timer
 import numpy as np
 import pytest
 
-from segmentation import exchange
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
-from segmentation.engine import Engine, Tensor
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
-from segmentation.manifest import Manifest
-from segmentation.open_inference import read_response
-from segmentation.remote import RemoteModel
+from segmentation.model.engine import Engine, Tensor
+from segmentation.model.manifest import Manifest
+from segmentation.remote import exchange
+from segmentation.remote.model import RemoteModel
+from segmentation.remote.open_inference import read_response
 from tests.v2_server import Fault, V2Server
 
 

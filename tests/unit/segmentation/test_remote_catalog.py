@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
+from segmentation.catalog.inspection import inspect, list_models
 from segmentation.deadline import Deadline
 from segmentation.errors import EngineUnavailable, ModelError
-from segmentation.inspection import inspect, list_models
-from segmentation.manifest import read_manifest
+from segmentation.model.manifest import read_manifest
 from tests.models import write_trivial_body_model
 from tests.v2_server import V2Server
 

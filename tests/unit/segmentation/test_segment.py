@@ -10,7 +10,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from segmentation.catalog import Catalog
+from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, UnsupportedOutput
 from segmentation.segment import ImageLimits, Segmentation, segment

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from consumer import topics
+from consumer.kafka import topics
+from consumer.kafka.topics import Difference
 from consumer.settings import KafkaSettings
-from consumer.topics import Difference
-from producer_tools import cli
+from producer_tools.cli import app as cli
 
 MISSING = Difference("mask.jobs", "is missing", fatal=True)
 SHORT = Difference("mask.status", "retention.ms is 1, not 604800000", fatal=False)
@@ -119,7 +119,7 @@ def test_differences_are_data_and_the_remedy_is_words(
     differing += [MISSING, SHORT]
     rows: list[dict[str, Any]] = [
         {"topic": "mask.jobs", "differs": "is missing", "fatal": True},
-        {"topic": "mask.status", "differs": SHORT.says, "fatal": False},
+        {"topic": "mask.status", "differs": SHORT.detail, "fatal": False},
     ]
     as_json = maskline("topics", "check", "--format", "json")
     assert (3, rows) == (as_json.code, json.loads(as_json.out))

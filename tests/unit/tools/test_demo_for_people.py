@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from producer_tools.local import demo as module
-from producer_tools.local.demo import LOG, Shown, demo, name_jobs
+from producer_tools.cli.output import Format
+from producer_tools.local.demo import demo as module
+from producer_tools.local.demo.demo import LOG, Shown, demo, name_jobs
 from producer_tools.local.errors import DiedAtStartError, LocalStackError
-from producer_tools.output import Format
 from schemas.status import ErrorInfo, Result, Source, State, StatusEvent, TimingsMs
 
 SOURCE = Source(topic="mask.jobs", partition=0, offset=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from producer_tools import cli
+from producer_tools.cli import app as cli
 from tests.models import write_trivial_body_model
 
 Run = Callable[..., tuple[int, str, str]]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from segmentation.manifest import Input
-from segmentation.placement import place
+from segmentation.model.manifest import Input
+from segmentation.model.placement import place
 from training import data, kinds, scenes
 from training.scores import Tally, area_size
 

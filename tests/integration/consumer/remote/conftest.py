@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from producer_tools.local import ports
-from segmentation.catalog import WEIGHTS
+from segmentation.catalog.catalog import WEIGHTS
 from tests.models import write_trivial_body_model
 
 HERE = Path(__file__).parent

@@ -1,0 +1,1 @@
+"""One job: from a record to its outcome."""

@@ -1,0 +1,239 @@
+"""An attempt at a job: its stages, what it publishes of itself, and the outcome that it ends in."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from consumer.errors import JobFailed, LaneLost, Unavailable
+from consumer.job.collaborators import AttemptLedger, EventPublisher
+from consumer.job.events import status_event
+from consumer.job.outcome import Failure, Outcome
+from consumer.job.record import Record
+from consumer.job.services import Services
+from consumer.job.turns import Turn
+from schemas.errors import InvalidMessage
+from schemas.job import Job
+from schemas.status import ErrorCode, ErrorInfo, ModelInfo, Result, TimingsMs
+from segmentation.errors import SegmentationError
+from segmentation.model.engine import Engine
+from segmentation.segment import Segmentation
+
+log = structlog.get_logger()
+
+ABANDON_SECONDS = 2.0
+
+
+class Attempt:
+    """One attempt at a record's job: how far it has come, and how long each stage took."""
+
+    def __init__(
+        self,
+        record: Record,
+        *,
+        services: Services,
+        publisher: EventPublisher,
+        ledger: AttemptLedger,
+    ) -> None:
+        self._record = record
+        self._services = services
+        self._publisher = publisher
+        self._ledger = ledger
+        self._number = ledger.attempt(record.offset)
+        self._begin = time.perf_counter()
+        self._timings: dict[str, float] = {}
+        if record.timestamp_ms > 0:
+            self._timings["queued"] = max(0.0, time.time() * 1000 - record.timestamp_ms)
+        self._job: Job | None = None
+        self._model: ModelInfo | None = None
+        self._began = False
+        self._retried = False
+
+    def read(self) -> Job:
+        """Read the job from its record; raise `InvalidMessage` where it isn't one."""
+        job = self._job = Job.read(self._record.value)
+        structlog.contextvars.bind_contextvars(job_id=job.job_id)
+        return job
+
+    async def run(self, job: Job, fetch: Turn, segmentation: Turn) -> Outcome:
+        """Fetch, segment, upload; raise whatever is wrong with the job."""
+        model = self._services.catalog.model(job.model)
+        self._model = ModelInfo(name=model.manifest.name, sha256=model.manifest.sha256)
+        self._services.callback.check(job.callback_url)
+        self._check_crashes()
+        await self._publish_start()
+        photo = await self._fetch(job, fetch)
+        masks = await self._segment(photo, job, model, segmentation)
+        del photo  # up to MAX_IMAGE_BYTES, of no use while the callback is under way
+        return self._completed(masks, await self._upload(masks, job))
+
+    def cancelled(self) -> Outcome:
+        """The outcome of a job that a user cancelled."""
+        return Outcome(
+            self._record,
+            "cancelled",
+            self._number,
+            job=self._job,
+            model=self._model,
+            timings=self._timings_ms(),
+        )
+
+    def failed(self, error: Exception) -> Outcome:
+        """The outcome of a job that `error` ended."""
+        return Outcome(
+            self._record,
+            "failed",
+            self._number,
+            job=self._job,
+            model=self._model,
+            failure=Failure(
+                _error_info(error), f"{type(error).__module__}.{type(error).__qualname__}"
+            ),
+            timings=self._timings_ms(),
+        )
+
+    async def publish_abandoned(self) -> None:
+        """Publish that a live process gives the job up: the ledger must not count a crash."""
+        if self._began:
+            with contextlib.suppress(LaneLost, TimeoutError):
+                async with asyncio.timeout(ABANDON_SECONDS):
+                    await self._publish_retry(
+                        "internal_error",
+                        "the consumer left; the next owner begins anew",
+                        stage="line",
+                    )
+
+    async def _fetch(self, job: Job, turn: Turn) -> bytes:
+        await turn.come()
+        # The next job wakes up only when this fetch has been handed to its thread.
+        turn.pass_on()
+        log.debug("fetch.started")
+        with self._timed("fetch"):
+            photo = await self._services.holds.until_available(
+                lambda: self._services.images.fetch(job.image_reference, sha256=job.image_sha256),
+                on_retry=self._retrying,
+            )
+        if self._retried:
+            await self._publish_start()
+        return photo
+
+    async def _segment(self, photo: bytes, job: Job, model: Engine, turn: Turn) -> Segmentation:
+        inference = self._services.inference
+        await turn.come()
+        async with inference.slots:
+            turn.pass_on()
+            log.debug("segmentation.started")
+            try:
+                return self._segmented(
+                    await inference.segment(photo, model=model, outputs=job.outputs)
+                )
+            except Unavailable as error:
+                failed = error
+        # Out of its slot: while it waits for the model's server, jobs of other models go on.
+
+        async def again() -> Segmentation:
+            await inference.check(model)
+            async with inference.slots:
+                await self._publish_start()
+                return await inference.segment(photo, model=model, outputs=job.outputs)
+
+        return self._segmented(
+            await self._services.holds.until_available(
+                again, on_retry=self._retrying, failed=failed
+            )
+        )
+
+    def _segmented(self, masks: Segmentation) -> Segmentation:
+        self._timings.update(masks.timings_ms)
+        return masks
+
+    async def _upload(self, masks: Segmentation, job: Job) -> dict[str, str]:
+        with self._timed("callback"):
+            return await self._services.callback.post(
+                record=self._record, job=job, files=masks.files, on_retry=self._retrying
+            )
+
+    def _completed(self, masks: Segmentation, stored_keys: dict[str, str]) -> Outcome:
+        result = Result(
+            stored_keys=stored_keys,
+            width=masks.width,
+            height=masks.height,
+            coverage={name: round(share, 6) for name, share in masks.coverage.items()},
+        )
+        return Outcome(
+            self._record,
+            "completed",
+            self._number,
+            job=self._job,
+            model=self._model,
+            result=result,
+            timings=self._timings_ms(),
+        )
+
+    def _check_crashes(self) -> None:
+        crashes = self._ledger.crashes(self._record.offset)
+        # Other jobs were under way at its first crash. It ran alone at the second one.
+        if crashes >= max(2, self._services.max_attempts):
+            raise JobFailed(
+                "crash_loop",
+                f"the process died {crashes} times while it was at this job (MAX_ATTEMPTS)",
+                stage="segment",
+            )
+
+    async def _publish_start(self) -> None:
+        """Publish that the work begins or goes on; a crash after this counts against the job."""
+        event = status_event(
+            self._record, "processing", job=self._job, model=self._model, attempt=self._number
+        )
+        at = await self._publisher.publish(event, self._record)
+        self._ledger.started(self._record.offset, self._number, at=at)
+        self._began = True
+
+    async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
+        self._retried = True
+        log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
+        await self._publish_retry(reason.code, str(reason), stage=reason.stage)
+
+    async def _publish_retry(self, code: ErrorCode, words: str, *, stage: str) -> None:
+        error = ErrorInfo(code=code, message=words, stage=stage, retryable=True)
+        event = status_event(
+            self._record,
+            "retrying",
+            job=self._job,
+            model=self._model,
+            error=error,
+            attempt=self._number,
+        )
+        await self._publisher.publish(event, self._record)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._timings[stage] = (time.perf_counter() - begin) * 1000
+
+    def _timings_ms(self) -> TimingsMs:
+        total = (time.perf_counter() - self._begin) * 1000
+        timings = {**self._timings, "total": total}
+        return TimingsMs(**{stage: round(value, 1) for stage, value in timings.items()})
+
+
+def _error_info(error: Exception) -> ErrorInfo:
+    code, stage = "internal_error", "unknown"
+    match error:
+        case InvalidMessage():
+            code, stage = "invalid_message", "intake"
+        case JobFailed():
+            code, stage = error.code, error.stage
+        case SegmentationError():
+            code, stage = error.code, "segment"
+        case _:
+            log.error("job.broken", exc_info=error)
+    return ErrorInfo.model_validate(
+        {"code": code, "message": str(error) or repr(error), "stage": stage, "retryable": False}
+    )

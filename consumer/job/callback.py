@@ -1,0 +1,219 @@
+"""The callback: finished masks go to `MASK_ASSET_URL` or to the job's own `callback_url`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Self
+
+from consumer.backoff import Backoff, parse_retry_after
+from consumer.errors import JobFailed, StartError, Unavailable
+from consumer.job.connections import MAX_REPLY, Answer, Connections, origin
+from consumer.job.holds import Holds, OnRetry
+from consumer.job.multipart import encode_form
+from consumer.job.record import Record
+from consumer.settings import CallbackSettings
+from consumer.telemetry.metrics import Metrics
+from schemas import trace_context
+from schemas.callback import (
+    AUTH_HEADER,
+    FIELDS,
+    IDEMPOTENCY_HEADER,
+    CallbackReply,
+    idempotency_key,
+)
+from schemas.errors import InvalidMessage
+from schemas.job import Job
+
+RETRIES: Final = 5
+BACKOFF: Final = Backoff(first=1.0, longest=16.0)
+RETRIED: Final = frozenset({408, 425, 429})
+SET_UP_WRONGLY: Final = frozenset({401, 403, 404, 405})
+_SHOWN_BODY: Final = 200
+
+
+class _SetUpWrongly(Unavailable):
+    """`MASK_ASSET_URL` refuses us, not the masks: only a person can mend that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """One job's masks, ready to be sent as often as it takes."""
+
+    url: str
+    ours: bool
+    """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def receiver(self) -> str:
+        """The receiver's name for people: where the URL leads, without path and query."""
+        scheme, host, port = origin(self.url)
+        return f"{'MASK_ASSET_URL' if self.ours else 'callback_url'} ({scheme}://{host}:{port})"
+
+
+class Callback:
+    """Uploads masks, and tells what an answer means for the job and for the line."""
+
+    def __init__(
+        self,
+        settings: CallbackSettings,
+        *,
+        holds: Holds,
+        metrics: Metrics,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._url = settings.mask_asset_url
+        self._secret = settings.mask_component_secret.get_secret_value()
+        if self._secret != self._secret.strip() or not self._secret.isprintable():
+            raise StartError(
+                "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
+            )
+        self._allowed = frozenset(map(origin, settings.callback_allowed_origins))
+        self._timeout = settings.callback_timeout_seconds
+        self._connections = Connections(timeout=self._timeout)
+        self._holds = holds
+        self._metrics = metrics
+        self._sleep = sleep
+
+    async def __aenter__(self) -> Self:
+        await self._connections.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connections.__aexit__()
+
+    def check(self, url: str | None) -> None:
+        """Refuse a `callback_url` that may not be called, before any work is done for it.
+
+        Raises:
+            JobFailed: `callback_forbidden`.
+        """
+        if url is None or url == self._url:
+            return
+        try:
+            allowed = origin(url) in self._allowed
+        except ValueError:
+            allowed = False
+        if not allowed:
+            raise JobFailed(
+                "callback_forbidden",
+                "the origin of callback_url is not among CALLBACK_ALLOWED_ORIGINS",
+                stage="callback",
+            )
+
+    async def post(
+        self,
+        *,
+        record: Record,
+        job: Job,
+        files: Mapping[str, bytes],
+        on_retry: OnRetry,
+    ) -> dict[str, str]:
+        """Upload PNGs by output name; return where the receiver stored each.
+
+        A receiver that can't take them now gets them again, with the same key, after 1, 2, 4, 8
+        and 16 seconds; `MASK_ASSET_URL` then for as long as it lasts, as a hold.
+
+        Raises:
+            JobFailed: `callback_rejected`, `callback_forbidden`, or `callback_unavailable` of a
+                job's own `callback_url`.
+        """
+        url = job.callback_url
+        self.check(url)
+        form = {name: getattr(job, name) for name in FIELDS}
+        content_type, body = encode_form(form, files)
+        source = record.source
+        headers: dict[str, str] = {
+            "content-type": content_type,
+            "accept": "application/json",
+            "user-agent": "maskline",
+            AUTH_HEADER: self._secret,
+            IDEMPOTENCY_HEADER: idempotency_key(
+                job.job_id, source.topic, source.partition, source.offset
+            ),
+        }
+        if record.traceparent is not None:
+            headers[trace_context.HEADER] = record.traceparent
+        upload = _Upload(url or self._url, url is None or url == self._url, headers, body)
+        return await self._deliver(upload, on_retry)
+
+    async def _deliver(self, upload: _Upload, on_retry: OnRetry) -> dict[str, str]:
+        attempt = partial(self._try, upload)
+        try:
+            return await self._with_retries(attempt, on_retry)
+        except Unavailable as error:
+            if upload.ours:
+                return await self._holds.until_available(attempt, on_retry=on_retry, failed=error)
+            raise JobFailed(error.code, str(error), stage=error.stage) from error
+
+    async def _with_retries(
+        self, attempt: Callable[[], Awaitable[dict[str, str]]], on_retry: OnRetry
+    ) -> dict[str, str]:
+        for retries in range(RETRIES):
+            try:
+                return await attempt()
+            except _SetUpWrongly:
+                raise
+            except Unavailable as error:
+                delay = max(BACKOFF.delay(retries), error.retry_after or 0.0)
+                await on_retry(error, delay)
+                await self._sleep(delay)
+        return await attempt()
+
+    async def _try(self, upload: _Upload) -> dict[str, str]:
+        outcome = "rejected"
+        try:
+            answer = await self._send(upload)
+            stored_keys = self._stored_keys(answer, upload)
+            outcome = "stored"
+        except Unavailable as error:
+            outcome = "misconfigured" if isinstance(error, _SetUpWrongly) else "unavailable"
+            raise
+        finally:
+            self._metrics.callback_tries.labels(outcome).inc()
+        return stored_keys
+
+    async def _send(self, upload: _Upload) -> Answer:
+        try:
+            return await self._connections.post(upload.url, upload.headers, upload.body)
+        except TimeoutError:
+            reason = f"no answer in {self._timeout:g} s"
+        except ConnectionError as error:
+            reason = f"no answer: {error}"
+        raise _unavailable(f"{upload.receiver} gave {reason}")
+
+    def _stored_keys(self, answer: Answer, upload: _Upload) -> dict[str, str]:
+        """Read the answer as `stored_keys`, or say what it means instead."""
+        told = f"{upload.receiver} answered {answer.status}{self._shown(answer)}"
+        if answer.status in RETRIED or answer.status >= 500:
+            raise _unavailable(told, retry_after=parse_retry_after(answer.retry_after))
+        if answer.status in SET_UP_WRONGLY and upload.ours:
+            wrong = "MASK_COMPONENT_SECRET" if answer.status in (401, 403) else "MASK_ASSET_URL"
+            raise _SetUpWrongly(
+                "callback_unavailable", f"{told}; is {wrong} right?", stage="callback"
+            )
+        if not 200 <= answer.status < 300:
+            raise _rejected(told)
+        if answer.body is None:
+            raise _rejected(told)
+        try:
+            return CallbackReply.read(answer.body).stored_keys
+        except InvalidMessage as error:
+            raise _rejected(f"{told} ({str(error).replace(self._secret, '***')})") from None
+
+    def _shown(self, answer: Answer) -> str:
+        """Show the beginning of the answer in one line; an echo of our secret is not shown."""
+        if answer.body is None:
+            return f" and more than {MAX_REPLY} bytes"
+        text = " ".join(answer.body.decode(errors="replace").split())
+        return f": {text.replace(self._secret, '***')[:_SHOWN_BODY]}" if text else ""
+
+
+def _unavailable(message: str, *, retry_after: float | None = None) -> Unavailable:
+    return Unavailable("callback_unavailable", message, stage="callback", retry_after=retry_after)
+
+
+def _rejected(message: str) -> JobFailed:
+    return JobFailed("callback_rejected", message, stage="callback")

@@ -1,0 +1,172 @@
+"""The line's topics: made as the contract says, and held against it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from consumer.errors import StartError
+from consumer.kafka.connection import connection_options
+from consumer.settings import KafkaSettings
+from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
+
+REACH_SECONDS = 30.0
+APPEAR_SECONDS = 0.05
+HOW_TO_MEND = (
+    "`maskline topics create` makes what is missing, `maskline topics check` says what differs"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which a topic is not as it should be."""
+
+    topic: str
+    detail: str
+    fatal: bool
+    """Whether the line's promise can't be kept with it."""
+
+
+async def check(settings: KafkaSettings) -> list[Difference]:
+    """Say how the line's topics differ from the contract.
+
+    Raises:
+        StartError: Kafka can't be reached, or refuses us.
+    """
+    async with _admin(settings) as admin:
+        return await _differences(admin, settings)
+
+
+async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
+    """Make the topics that are missing; give their names, and what differs in the others.
+
+    With three brokers each record is kept three times and acknowledged by two; with fewer, once.
+    """
+    async with _admin(settings) as admin:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        made: list[str] = []
+        # The jobs topic first: the dead-letter topic's size follows from its.
+        for role in ("jobs", "rest"):
+            there = await _topics(admin)
+            wanted = [spec for spec in _specs(settings, there) if spec.name not in there]
+            wanted = [spec for spec in wanted if role == "rest" or spec.role == "jobs"]
+            await _make(admin, wanted, replicas=3 if brokers >= 3 else 1)
+            made += [spec.name for spec in wanted]
+        return made, await _differences(admin, settings)
+
+
+@asynccontextmanager
+async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await admin.start()
+        yield admin
+    except (KafkaError, TimeoutError) as error:
+        raise StartError(
+            f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
+            f" {error or repr(error)}",
+            exit_code=3,
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _topics(admin: AIOKafkaAdminClient) -> dict[str, Topic]:
+    """Every topic there is; asking for one by name could make it, where the broker does that."""
+    listed = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in listed]
+    configs: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources) if resources else []:
+        for code, reason, _, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(reason)
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return {
+        name: Topic(name, len(topic["partitions"]), configs.get(name, {}))
+        for name, topic in listed.items()
+    }
+
+
+def _specs(settings: KafkaSettings, there: dict[str, Topic]) -> tuple[TopicSpec, ...]:
+    jobs = there.get(settings.jobs_topic)
+    largest = jobs.config.get("max.message.bytes") if jobs else None
+    return topic_specs(
+        jobs=settings.jobs_topic,
+        status=settings.status_topic,
+        dead_letter=settings.dead_letter_topic,
+        control=settings.control_topic,
+        jobs_max_message_bytes=int(largest or BROKER_MAX_MESSAGE_BYTES),
+    )
+
+
+async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas: int) -> None:
+    if not specs:
+        return
+    durable = {"min.insync.replicas": "2"} if replicas == 3 else {}
+    answer = await admin.create_topics(
+        [
+            NewTopic(
+                name=spec.name,
+                num_partitions=spec.partitions,
+                replication_factor=replicas,
+                topic_configs={**spec.config, **durable},
+            )
+            for spec in specs
+        ]
+    )
+    for name, code, reason in answer.topic_errors:
+        if code:
+            raise for_code(code)(f"{name}: {reason}")
+    await _appeared(admin, {spec.name for spec in specs})
+
+
+async def _appeared(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until a broker that has made topics tells of them, which is a moment later."""
+    async with asyncio.timeout(REACH_SECONDS):
+        while names - {topic["topic"] for topic in await admin.describe_topics()}:  # noqa: ASYNC110
+            await asyncio.sleep(APPEAR_SECONDS)
+
+
+async def _differences(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[Difference]:
+    there = await _topics(admin)
+    return [
+        difference
+        for spec in _specs(settings, there)
+        for difference in _compare(spec, there.get(spec.name))
+    ]
+
+
+def _compare(spec: TopicSpec, topic: Topic | None) -> list[Difference]:
+    if topic is None:
+        return [Difference(spec.name, "is missing", fatal=True)]
+    found = []
+    if topic.partitions != spec.partitions:
+        detail = f"has {topic.partitions} partitions, not {spec.partitions}: there is no order"
+        found.append(Difference(spec.name, detail, fatal=spec.role in ("jobs", "status")))
+    for name, wanted in spec.config.items():
+        have = topic.config.get(name, "")
+        if _differs(name, wanted, have):
+            found.append(Difference(spec.name, f"{name} is {have}, not {wanted}", fatal=False))
+    return found
+
+
+def _differs(name: str, wanted: str, have: str) -> bool:
+    if name == "cleanup.policy":
+        return set(wanted.split(",")) != set(have.split(","))
+    if name == "max.message.bytes":
+        return int(have or 0) < int(wanted)
+    return wanted != have

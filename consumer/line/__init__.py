@@ -1,0 +1,1 @@
+"""The line: membership of the group, the lane of jobs in flight, and settling."""

@@ -1,0 +1,44 @@
+"""Every setting, from the environment or, for secrets, from files in `SECRETS_DIR`.
+
+A module a group. To add a setting, add a field to its group and a line to docs/operating.md.
+"""
+
+from consumer.settings.base import load
+from consumer.settings.callback import CallbackSettings
+from consumer.settings.images import ImageSettings
+from consumer.settings.kafka import KafkaSettings
+from consumer.settings.line import LineSettings
+from consumer.settings.models import ModelSettings
+from consumer.settings.s3 import S3Settings
+from consumer.settings.serving import ServingSettings
+
+__all__ = [
+    "CallbackSettings",
+    "ImageSettings",
+    "KafkaSettings",
+    "LineSettings",
+    "ModelSettings",
+    "S3Settings",
+    "ServingSettings",
+    "Settings",
+    "load",
+]
+
+
+class Settings:
+    """All settings of the consumer, read once."""
+
+    def __init__(self) -> None:
+        """Raise `StartError` naming each bad setting, never its secret value."""
+        self.kafka = load(KafkaSettings)
+        self.s3 = load(S3Settings)
+        self.line = load(LineSettings)
+        self.models = load(ModelSettings)
+        self.images = load(ImageSettings)
+        self.callback = load(CallbackSettings)
+        self.serving = load(ServingSettings)
+
+    def secrets(self) -> list[str]:
+        """What must never be shown."""
+        given = (self.kafka.kafka_password, self.callback.mask_component_secret)
+        return [secret.get_secret_value() for secret in given if secret]

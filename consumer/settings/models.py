@@ -1,0 +1,16 @@
+"""Which models there are, and how they run."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from consumer.settings.base import CommaList, SettingsGroup
+
+
+class ModelSettings(SettingsGroup):
+    """Which models there are and how they run."""
+
+    model_folder: Path | None = None
+    qwen_model_path: str | None = None
+    onnx_providers: CommaList = ("CPUExecutionProvider",)
+    onnx_threads: int | None = Field(None, ge=1, le=256)

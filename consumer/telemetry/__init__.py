@@ -1,0 +1,1 @@
+"""What the consumer shows of itself: the log, metrics, and the probes' HTTP server."""

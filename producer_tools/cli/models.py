@@ -1,0 +1,128 @@
+"""`maskline models`: what models there are, and what a model file is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consumer.settings import ModelSettings, load
+from producer_tools.cli.output import Format, FormatOption, say, write
+from segmentation.catalog.inspection import Inspection, inspect, list_models
+from segmentation.model.cores import available_cores
+
+app = typer.Typer(no_args_is_help=True, help="The models that jobs can name.")
+
+
+@app.command("list")
+def list_all_models(output: FormatOption = Format.table) -> None:
+    """List every model that there is a manifest for, and whether its file is there."""
+    settings = load(ModelSettings)
+    show_models(settings.model_folder, settings.qwen_model_path, output)
+
+
+@app.command("check")
+def check_model_file(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An ONNX file, or the manifest of a model on a server."
+        ),
+    ],
+    output: FormatOption = Format.table,
+) -> None:
+    """Run a model once: what it is, which outputs it gives, and what is wrong with it."""
+    settings = load(ModelSettings)
+    good = check_model(
+        file,
+        folder=settings.model_folder,
+        providers=settings.onnx_providers,
+        threads=settings.onnx_threads or available_cores(),
+        output=output,
+    )
+    if not good:
+        raise typer.Exit(4)
+
+
+def show_models(folder: Path | None, body_model: str | None, output: Format) -> None:
+    """Write every model that there is a manifest for, and whether its file is there.
+
+    Raises:
+        ModelError: A manifest is broken, or `body_model` has none.
+    """
+    rows = [
+        {
+            "model": model.name,
+            "installed": model.installed,
+            "default": model.default,
+            "outputs": ", ".join(model.outputs),
+            "file": model.file,
+            "manifest": model.manifest,
+            "source": model.source,
+        }
+        for model in list_models(folder, body_model)
+    ]
+    write(("model", "installed", "default", "outputs", "file"), rows, output)
+
+
+def check_model(
+    file: Path,
+    *,
+    folder: Path | None,
+    providers: Sequence[str],
+    threads: int,
+    output: Format,
+) -> bool:
+    """Run the model at 1 and `threads` threads and write what it is; True when nothing is wrong.
+
+    Raises:
+        ModelError: The file can't be loaded at all.
+        EngineUnavailable: The model's server can't be reached.
+    """
+    found = inspect(file, folder=folder, providers=providers, threads=sorted({1, threads}))
+    facts = _facts(found)
+    if output is Format.table:
+        rows = [{"fact": fact, "value": _words(value)} for fact, value in facts.items()]
+        write(("fact", "value"), rows, output)
+    else:
+        write((), [facts], output)
+    for fault in found.faults:
+        say(f"wrong: {fault}")
+    if found.suggestion is not None:
+        say(f"A manifest to begin with, to be saved beside the file as {file.stem}.toml:\n")
+        say(found.suggestion)
+    return not found.faults
+
+
+def _facts(found: Inspection) -> dict[str, object]:
+    return {
+        "file": found.file,
+        "bytes": found.bytes,
+        "sha256": found.sha256,
+        "opsets": found.opsets,
+        "inputs": [str(port) for port in found.inputs],
+        "outputs": [str(port) for port in found.outputs],
+        "providers": list(found.providers),
+        "manifest": found.manifest.name if found.manifest else None,
+        "gives": list(found.gives),
+        "milliseconds": {
+            _threads(count): round(milliseconds, 2)
+            for count, milliseconds in found.milliseconds.items()
+        },
+        "wrong": list(found.faults),
+    }
+
+
+def _threads(count: int) -> str:
+    if count == 0:
+        return "the server's threads"
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def _words(value: object) -> str:
+    """A fact as a cell of a table."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {part}" for key, part in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value is None else str(value)

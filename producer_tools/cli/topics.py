@@ -1,0 +1,41 @@
+"""`maskline topics`: the line's topics."""
+
+import asyncio
+
+import typer
+
+from consumer.kafka import topics
+from consumer.settings import KafkaSettings, load
+from producer_tools.cli.output import Format, FormatOption, say, write
+
+app = typer.Typer(no_args_is_help=True, help="The line's topics.")
+
+
+@app.command("create")
+def create_topics() -> None:
+    """Make the topics that are missing."""
+    made, differences = asyncio.run(topics.create(load(KafkaSettings)))
+    for name in made:
+        say(f"made topic {name}")
+    for found in differences:
+        say(f"topic {found.topic} {found.detail}")
+    if not made and not differences:
+        say("all topics are there, as they should be")
+    if any(found.fatal for found in differences):
+        raise typer.Exit(3)
+
+
+@app.command("check")
+def check_topics(output: FormatOption = Format.table) -> None:
+    """Say how the topics differ from what they should be."""
+    differences = asyncio.run(topics.check(load(KafkaSettings)))
+    rows = [
+        {"topic": found.topic, "differs": found.detail, "fatal": found.fatal}
+        for found in differences
+    ]
+    write(("topic", "differs", "fatal"), rows, output)
+    if not differences:
+        say("all topics are there, as they should be")
+    if any(found.fatal for found in differences):
+        say(topics.HOW_TO_MEND)
+        raise typer.Exit(3)

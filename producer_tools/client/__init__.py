@@ -1,0 +1,1 @@
+"""The line's topics from outside: jobs in, status events out."""

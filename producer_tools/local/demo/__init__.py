@@ -1,0 +1,1 @@
+"""The demo: photos in, masks out, on this machine."""

@@ -1,0 +1,1 @@
+"""The mask-asset service on this machine: it takes masks over HTTP and keeps them."""

@@ -1,0 +1,1 @@
+"""From a network's output to masks, mattes and cutouts as PNG."""

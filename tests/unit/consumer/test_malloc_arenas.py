@@ -1,0 +1,58 @@
+"""Threads share malloc's arenas, unless somebody has said how many there are to be."""
+
+import ctypes
+import platform
+import subprocess
+import sys
+
+import pytest
+
+GLIBC = platform.libc_ver()[0] == "glibc"
+
+COUNT = """
+import ctypes, re, sys, threading
+from consumer import malloc_arenas
+print(malloc_arenas.limit(), flush=True)
+def hold():
+    kept.append(ctypes.create_string_buffer(1000)); here.wait()
+kept, here = [], threading.Barrier(9)
+threads = [threading.Thread(target=hold) for _ in range(8)]
+[thread.start() for thread in threads]
+here.wait()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+def arenas_of(environment: dict[str, str]) -> tuple[str, int]:
+    """What `limit` says in a process of its own, and how many arenas eight threads then have."""
+    ran = subprocess.run(
+        [sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, check=True
+    )
+    return ran.stdout.split("\n", 1)[0], ran.stdout.count("<heap nr=")
+
+
+@pytest.mark.skipif(not GLIBC, reason="another malloc")
+def test_eight_threads_share_two_arenas() -> None:
+    """Not one for each."""
+    said, count = arenas_of({})
+    assert said == "True"
+    assert count <= 2
+
+
+@pytest.mark.skipif(not GLIBC, reason="another malloc")
+def test_who_sets_the_number_has_it() -> None:
+    """The environment comes first."""
+    said, count = arenas_of({"MALLOC_ARENA_MAX": "4"})
+    assert said == "False"
+    assert 2 < count <= 4
+
+
+def test_another_malloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On musl and macOS there are no arenas of this kind."""
+    from consumer import malloc_arenas
+
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("called"))
+    assert malloc_arenas.limit() is False
