@@ -12,9 +12,7 @@ from statistics import median
 
 from producer_tools.local.stack import LocalStack
 from tests.benchmarks.tables import show
-from tests.faults.laboratory import Laboratory
-from tests.faults.oracle import judge
-from tests.faults.standby import (
+from tests.laboratory.hand_overs import (
     DEATH_SECONDS,
     LEAVE_SECONDS,
     HandOver,
@@ -25,6 +23,8 @@ from tests.faults.standby import (
     start_warm,
     under_load,
 )
+from tests.laboratory.laboratory import Laboratory
+from tests.laboratory.oracle import judge
 
 CONSUMERS = 3
 

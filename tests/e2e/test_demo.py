@@ -12,8 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.models import TRIVIAL, write_trivial_body_model
-from tests.photos import read, saved, stripes
+from tests.support.models import TRIVIAL, write_trivial_body_model
+from tests.support.photos import read, saved, stripes
 
 pytestmark = pytest.mark.integration
 

@@ -107,7 +107,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("consumer.s3.fetch", "segmentation.photo.decode"),
         ("producer_tools.client.submit", "consumer.line.lane"),
         ("producer_tools.client.submit", "producer_tools.local.stack"),
-        ("consumer.job.executor", "tests.models"),
+        ("consumer.job.executor", "tests.support.models"),
         ("consumer.job.inference", "training.network"),
     ],
 )

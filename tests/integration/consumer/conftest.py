@@ -20,7 +20,7 @@ from PIL import Image
 from producer_tools.local import ports
 from producer_tools.local.stack import UPLOAD_BUCKET, LocalStack
 from tests.integration.conftest import Line
-from tests.models import write_trivial_body_model
+from tests.support.models import write_trivial_body_model
 
 DEADLINE_SECONDS = 60.0
 TERMINAL = ("completed", "failed", "cancelled")

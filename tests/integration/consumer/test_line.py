@@ -85,7 +85,7 @@ async def test_a_job_that_kills_the_process_is_convicted_and_its_neighbours_are_
     red, white = bench.put_photo(), bench.put_photo("white.png", "white")
     for number in range(6):
         await bench.submit(f"job-{number}", white if number == 3 else red)
-    module = "tests.integration.consumer.aborting"
+    module = "tests.support.aborting_consumer"
     for _ in range(3):
         consumer = bench.start(module=module, WORKER_COUNT=4)
         assert consumer.process.wait(60) == -signal.SIGABRT, consumer.log.read_text()

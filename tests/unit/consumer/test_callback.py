@@ -17,7 +17,7 @@ from consumer.job.record import Record
 from consumer.settings import CallbackSettings, load
 from consumer.telemetry.metrics import Metrics
 from schemas.job import Job
-from tests.receiver import (
+from tests.support.receiver import (
     STORED,
     Behaviour,
     Receiver,

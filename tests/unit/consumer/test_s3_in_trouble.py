@@ -11,7 +11,7 @@ from consumer.s3.client import READ_SECONDS
 from consumer.s3.fetch import Images
 from consumer.settings import S3Settings, load
 from schemas.job import ImageReference
-from tests.receiver import Behaviour, Receiver, hang_up, reply, reset, silence
+from tests.support.receiver import Behaviour, Receiver, hang_up, reply, reset, silence
 
 PHOTO = ImageReference("uploads", "a/1.jpg")
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +6,7 @@ import pytest
 from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.segment import ImageLimits
-from tests.models import write_hanging_body_model, write_trivial_body_model
+from tests.support.models import write_hanging_body_model, write_trivial_body_model
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The catalog: what is installed, what isn't, and what is wrong with it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +13,8 @@ from segmentation.deadline import Deadline
 from segmentation.errors import ModelError, UnknownModel
 from segmentation.model.manifest import read_manifest
 from segmentation.segment import ImageLimits, segment
-from tests.models import write_network, write_trivial_body_model
-from tests.photos import read, saved, stripes
+from tests.support.models import write_network, write_trivial_body_model
+from tests.support.photos import read, saved, stripes
 
 Open = Callable[[Path, str], Catalog]
 

@@ -7,8 +7,6 @@ stripes has masks that are known to the pixel, and a wrong mean, channel order, 
 gives other masks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +22,8 @@ from segmentation.deadline import Deadline
 from segmentation.model.placement import place
 from segmentation.model.preprocess import preprocess
 from segmentation.segment import ImageLimits, segment
-from tests.models import write_network
-from tests.photos import Pixels, read, saved
+from tests.support.models import write_network
+from tests.support.photos import Pixels, read, saved
 
 Open = Callable[[Path, str], Catalog]
 Numbers = npt.NDArray[np.float64]

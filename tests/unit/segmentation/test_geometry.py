@@ -1,7 +1,5 @@
 """Where a photo lies in a tensor, and where the hips of a person lie in a plane."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Whatever the bytes are, they end in masks or in one clear error code."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
@@ -21,8 +19,8 @@ from segmentation.errors import (
     UnsupportedFormat,
 )
 from segmentation.segment import ImageLimits, segment
-from tests.hostile import MASKS, Hostile, hostile_files, whole
-from tests.photos import read, saved
+from tests.support.hostile import MASKS, Hostile, hostile_files, whole
+from tests.support.photos import read, saved
 
 CORPUS = list(hostile_files())
 
@@ -55,7 +53,7 @@ def test_the_corpus_run_crashes_nowhere_and_stays_small(tmp_path: Path) -> None:
     for hostile in CORPUS:
         (tmp_path / hostile.name).write_bytes(hostile.file)
     run = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.corpus", str(tmp_path)],
+        [sys.executable, "-m", "tests.robustness.corpus", str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,

@@ -1,7 +1,5 @@
 """What `models list` and `models check` can tell."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ from onnx import NodeProto, helper
 from segmentation.catalog.inspection import Inspection, inspect, list_models
 from segmentation.errors import ModelError
 from segmentation.model.opset import read_opsets
-from tests.models import write_network, write_trivial_body_model
+from tests.support.models import write_network, write_trivial_body_model
 
 CPU = ["CPUExecutionProvider"]
 

@@ -1,7 +1,5 @@
 """Manifests: what is wrong with one is named, with its key."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

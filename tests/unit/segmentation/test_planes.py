@@ -1,7 +1,5 @@
 """Mattes, masks and their PNG."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np
@@ -20,7 +18,7 @@ from segmentation.masks.matte import matte_plane
 from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
 from segmentation.masks.regions import Regions, class_planes, quantise
 from segmentation.model.manifest import Result, read_manifest
-from tests.photos import Pixels, read
+from tests.support.photos import Pixels, read
 
 STRETCH = Result(kind="alpha", stretch=True)
 GREY = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40))

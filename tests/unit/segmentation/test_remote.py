@@ -1,7 +1,5 @@
 """A model on a server gives what it gives here, and its server's troubles are told apart."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from segmentation.model.manifest import Manifest
 from segmentation.remote import exchange
 from segmentation.remote.model import RemoteModel
 from segmentation.remote.open_inference import read_response
-from tests.v2_server import Fault, V2Server
+from tests.support.v2_server import Fault, V2Server
 
 
 @pytest.fixture

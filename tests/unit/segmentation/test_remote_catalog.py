@@ -1,7 +1,5 @@
 """A remote model in the catalog: beside the local ones, and no reason not to start."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +11,8 @@ from segmentation.catalog.inspection import inspect, list_models
 from segmentation.deadline import Deadline
 from segmentation.errors import EngineUnavailable, ModelError
 from segmentation.model.manifest import read_manifest
-from tests.models import write_trivial_body_model
-from tests.v2_server import V2Server
+from tests.support.models import write_trivial_body_model
+from tests.support.v2_server import V2Server
 
 Open = Callable[[Path, str], Catalog]
 CPU = ["CPUExecutionProvider"]

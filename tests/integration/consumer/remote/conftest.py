@@ -16,7 +16,7 @@ import pytest
 
 from producer_tools.local import ports
 from segmentation.catalog.catalog import WEIGHTS
-from tests.models import write_trivial_body_model
+from tests.support.models import write_trivial_body_model
 
 HERE = Path(__file__).parent
 LOCK = HERE / "requirements.lock"
