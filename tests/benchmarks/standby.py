@@ -79,7 +79,7 @@ async def _rolling_restarts(stack: LocalStack, folder: Path, rounds: int) -> Non
 async def _uploaded_again(laboratory: Laboratory) -> int:
     """End the run and have it judged; give how many records' masks were uploaded twice."""
     await laboratory.reaches(laboratory.records)
-    await laboratory.end()
+    await laboratory.end_all()
     evidence = await laboratory.evidence()
     if wrong := [str(verdict) for verdict in judge(evidence) if not verdict.holds]:
         raise AssertionError("\n".join(wrong))

@@ -20,8 +20,8 @@ from producer_tools.local.errors import LocalStackError
 from tests.laboratory import results
 from tests.laboratory.planted import PLANTED
 from tests.laboratory.proxied import ProxiedStack
-from tests.laboratory.results import Result
-from tests.laboratory.run import Report, run, try_planted
+from tests.laboratory.results import RecordedRun
+from tests.laboratory.run import RunReport, run, try_planted
 from tests.laboratory.schedule import SCHEDULES, Fault, draw, endless
 
 Asked = dict[str, Any]
@@ -74,14 +74,14 @@ def main(
             print(f"{number + 1} of {len(plans)}:", _words(asked), flush=True)
             report = _run(asked, folder and folder / str(number))
             print(report, flush=True)
-            done = results.result(report, asked)
+            done = results.recorded(report, asked)
             if results_file:
                 results.append(results_file, done)
         good.append(_as_it_must(done))
     sys.exit(0 if all(good) else 1)
 
 
-def _as_it_must(done: Result) -> bool:
+def _as_it_must(done: RecordedRun) -> bool:
     """Say in a line what a run came to; a planted fault must be caught by the check for it."""
     if "planted" in done.asked:
         name = done.asked["planted"]
@@ -98,7 +98,7 @@ def _words(asked: Asked) -> str:
     return " ".join(f"--{name} {value}" for name, value in asked.items())
 
 
-def _run(asked: Asked, folder: Path | None) -> Report:
+def _run(asked: Asked, folder: Path | None) -> RunReport:
     """Run what is asked for on a stack of its own."""
     with tempfile.TemporaryDirectory(prefix="maskline-faults-") as temporary:
         place = folder or Path(temporary)

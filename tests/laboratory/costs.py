@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.laboratory.evidence import Evidence, logged_at, read_log
+from tests.laboratory.evidence import Evidence
 from tests.laboratory.schedule import Fault
+from tests.support.logs import logged_at, read_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Cost:
     """Offsets of the records with more than one."""
 
     def __str__(self) -> str:
-        """Tell what it cost, in one line."""
+        """What it cost, in one line."""
         return (
             f"{self.kind}: nothing settled for {self.standstill:.1f} s, again"
             f" {self.recovery:.1f} s after its end; {self.repeated} begun again"
@@ -91,10 +92,10 @@ def costs(
 def read_starts(logs: Iterable[Path]) -> list[tuple[float, int]]:
     """Read when each record was begun from the consumers' logs."""
     return [
-        (logged_at(line), line["offset"])
+        (logged_at(entry), entry["offset"])
         for log in logs
-        for line in read_log(log)
-        if line["event"] == "fetch.started"
+        for entry in read_entries(log.read_bytes())
+        if entry["event"] == "fetch.started"
     ]
 
 

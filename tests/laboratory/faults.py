@@ -7,7 +7,7 @@ from functools import partial
 from tests.laboratory.laboratory import Laboratory
 from tests.laboratory.schedule import Fault
 from tests.laboratory.toxiproxy import Stream, Toxic
-from tests.support.consumer_process import Owner, until
+from tests.support.consumer_process import ConsumerProcess, until
 
 BROKER_PAUSE_SECONDS = 14.0
 """Longer than a transaction's time-out of 10 s, and than a session's of 6 s."""
@@ -31,8 +31,7 @@ async def strike(laboratory: Laboratory, fault: Fault) -> None:
 async def sigkill(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the owner and start another at once."""
     owner = await _in_the_midst(laboratory, fault)
-    owner.kill()
-    laboratory.dismiss(owner)
+    laboratory.kill(owner)
     laboratory.start()
     await laboratory.moves_on()
 
@@ -51,12 +50,10 @@ async def sigkill_at_start(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the owner, and its successor twice: when it has joined, and when its lane is open."""
     owner = await _in_the_midst(laboratory, fault)
     for event in ("models.warmed", "lane.opened"):
-        owner.kill()
-        laboratory.dismiss(owner)
+        laboratory.kill(owner)
         owner = laboratory.start()
-        await owner.says(event)
-    owner.kill()
-    laboratory.dismiss(owner)
+        await owner.logs(event)
+    laboratory.kill(owner)
     laboratory.start()
     await laboratory.moves_on()
 
@@ -64,8 +61,7 @@ async def sigkill_at_start(laboratory: Laboratory, fault: Fault) -> None:
 async def sigterm(laboratory: Laboratory, fault: Fault) -> None:
     """End the owner cleanly and start another."""
     owner = await _in_the_midst(laboratory, fault)
-    await owner.end()
-    laboratory.dismiss(owner)
+    await laboratory.end(owner)
     laboratory.start()
     await laboratory.moves_on()
 
@@ -78,19 +74,18 @@ async def takeover(laboratory: Laboratory, fault: Fault) -> None:
     standby = laboratory.start()
     await standby.is_ready()
     zombie = await _in_the_midst(laboratory, fault)
-    other = next(owner for owner in laboratory.owners if owner is not zombie)
+    other = next(owner for owner in laboratory.consumers if owner is not zombie)
     zombie.pause()
-    reigns = len(other.said("lane.opened"))
+    lanes = len(other.entries("lane.opened"))
     try:
-        await other.says("lane.opened", times=reigns + 1)
+        await other.logs("lane.opened", times=lanes + 1)
         await laboratory.moves_on(TAKEN_BY_NEXT)
     finally:
         zombie.resume()
     await zombie.is_ready()
-    await zombie.answers("/stats", lambda _, stats: stats.get("assigned") is False)
+    await zombie.is_assigned(False)
     await laboratory.moves_on()
-    other.kill()
-    laboratory.dismiss(other)
+    laboratory.kill(other)
     await laboratory.moves_on()
 
 
@@ -100,11 +95,9 @@ async def rebalances(laboratory: Laboratory, fault: Fault) -> None:
     first, second = laboratory.start(), laboratory.start()
     await first.is_ready()
     await second.is_ready()
-    await owner.end()
-    laboratory.dismiss(owner)
-    next_owner = await laboratory.ruler()
-    next_owner.kill()
-    laboratory.dismiss(next_owner)
+    await laboratory.end(owner)
+    next_owner = await laboratory.owner()
+    laboratory.kill(next_owner)
     await laboratory.moves_on()
 
 
@@ -114,19 +107,17 @@ async def rebalance_burst(laboratory: Laboratory, fault: Fault) -> None:
     for joining in [laboratory.start(), laboratory.start()]:
         await joining.is_ready()
     ending = []
-    for number, leaving in enumerate(list(laboratory.owners)):
-        laboratory.dismiss(leaving)
+    for number, leaving in enumerate(list(laboratory.consumers)):
         laboratory.start()
         if (number + fault.lines) % 2:
-            leaving.kill()
+            laboratory.kill(leaving)
         else:
-            ending.append(asyncio.create_task(leaving.end()))
+            ending.append(asyncio.create_task(laboratory.end(leaving)))
     await asyncio.gather(*ending)
     await laboratory.moves_on()
-    for standby in laboratory.owners[1:]:
+    for standby in laboratory.consumers[1:]:
         await standby.is_ready()
-        await standby.end()
-        laboratory.dismiss(standby)
+        await laboratory.end(standby)
     await laboratory.moves_on()
 
 
@@ -155,16 +146,16 @@ async def broker_pause(laboratory: Laboratory, fault: Fault) -> None:
     finally:
         laboratory.stack.kafka.resume()
     await laboratory.moves_on()
-    laboratory.watch_owners()
+    laboratory.check_running()
 
 
 async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
-    """Close S3: the line holds and says so, and goes on when S3 is back."""
+    """Close S3: the line holds, and goes on when S3 is back."""
     owner = await _in_the_midst(laboratory, fault)
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
         await laboratory.add()
-        await owner.holds("storage_unavailable")
+        await owner.is_holding("storage_unavailable")
         await asyncio.sleep(fault.seconds)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
@@ -177,12 +168,11 @@ async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
         await laboratory.add()
-        await owner.holds("storage_unavailable")
+        await owner.is_holding("storage_unavailable")
         standby = laboratory.start()
         await standby.is_ready()
-        await owner.holds("storage_unavailable")
-        await standby.end()
-        laboratory.dismiss(standby)
+        await owner.is_holding("storage_unavailable")
+        await laboratory.end(standby)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
     await _goes_on(laboratory, owner)
@@ -258,7 +248,7 @@ async def cut(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Cut the part off: connections are closed and new ones refused."""
     owner = await _in_the_midst(laboratory, fault)
     with laboratory.proxy(part).cut():
-        await _feels(laboratory, owner, part)
+        await _meets_failure(laboratory, owner, part)
         await asyncio.sleep(fault.seconds)
     await _goes_on(laboratory, owner)
 
@@ -268,7 +258,7 @@ async def reset(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     owner = await _in_the_midst(laboratory, fault)
     toxics = [Toxic("reset_peer", stream, {"timeout": 0}) for stream in BOTH_WAYS]
     with laboratory.proxy(part).poisoned(*toxics):
-        await _feels(laboratory, owner, part)
+        await _meets_failure(laboratory, owner, part)
         await asyncio.sleep(fault.seconds)
     await _goes_on(laboratory, owner)
 
@@ -276,13 +266,13 @@ async def reset(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
 async def half_close(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Lose all bytes one way, every connection staying open, until the owner gives up on it."""
     owner = await _in_the_midst(laboratory, fault)
-    losses = len(owner.said("lane.lost"))
+    losses = len(owner.entries("lane.lost"))
     silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0})
     with laboratory.proxy(part).poisoned(silence):
         if part == "kafka":
-            await owner.says("lane.lost", times=losses + 1)
+            await owner.logs("lane.lost", times=losses + 1)
         else:
-            await _feels(laboratory, owner, part)
+            await _meets_failure(laboratory, owner, part)
     await _goes_on(laboratory, owner)
 
 
@@ -342,44 +332,44 @@ KINDS |= {
 KINDS |= {f"{part}_some_silent": partial(some_silent, part=part) for part in ("s3", "callback")}
 
 
-async def _in_the_midst(laboratory: Laboratory, fault: Fault) -> Owner:
+async def _in_the_midst(laboratory: Laboratory, fault: Fault) -> ConsumerProcess:
     """Wait for the owner to be `fault.lines` further in its work, and not idle; give it."""
     await laboratory.refill()
-    owner = await laboratory.ruler()
-    begin = len(owner.said())
-    while len(owner.said()) < begin + fault.lines and laboratory.watch.settled < laboratory.records:
-        laboratory.watch_owners()
+    owner = await laboratory.owner()
+    end = len(owner.entries()) + fault.lines
+    while len(owner.entries()) < end and laboratory.watch.settled < laboratory.records:
+        laboratory.check_running()
         await asyncio.sleep(0.002)
     return owner
 
 
-async def _feels(laboratory: Laboratory, owner: Owner, part: str) -> None:
-    """See to it that there is work, and wait until the owner's log says what it suffers."""
-    begin = len(owner.said())
+async def _meets_failure(laboratory: Laboratory, owner: ConsumerProcess, part: str) -> None:
+    """See to it that there is work, and wait until the owner logs that the part fails."""
+    begin = len(owner.entries())
     await laboratory.add()
 
-    def says_so() -> bool:
-        fresh = owner.said()[begin:]
+    def is_logged() -> bool:
+        fresh = owner.entries()[begin:]
         if part == "kafka":
             return any(line.get("logger", "").startswith("aiokafka") for line in fresh)
         return any(line["event"] == "job.retried" for line in fresh)
 
-    await until(says_so, f"{owner.name} feels that {part} fails", seconds=FEEL_SECONDS)
+    await until(is_logged, f"{owner.name} logs that {part} fails", seconds=FEEL_SECONDS)
 
 
-async def _goes_on(laboratory: Laboratory, owner: Owner) -> None:
+async def _goes_on(laboratory: Laboratory, owner: ConsumerProcess) -> None:
     """The line must go on by itself, with the owner that it had."""
     await laboratory.moves_on()
     await owner.is_ready()
-    laboratory.watch_owners()
+    laboratory.check_running()
 
 
-async def _held_by_callback(owner: Owner, seconds: float) -> None:
+async def _held_by_callback(owner: ConsumerProcess, seconds: float) -> None:
     """Wait for the hold, if the outage outlasts the five retries; and for the outage's end."""
     retries = 31.0
     begin = asyncio.get_running_loop().time()
     if seconds > retries:
-        await owner.holds("callback_unavailable")
+        await owner.is_holding("callback_unavailable")
     passed = asyncio.get_running_loop().time() - begin
     await asyncio.sleep(max(0.0, seconds - passed))
 
@@ -389,8 +379,7 @@ async def _killed_at_terminal_event(
 ) -> None:
     """Kill the owner when its next terminal event can be read, and start another."""
     owner = await _in_the_midst(laboratory, fault)
-    await laboratory.at_next_terminal_event(owner.kill, isolation=isolation)
-    laboratory.dismiss(owner)
+    await laboratory.at_next_terminal_event(partial(laboratory.kill, owner), isolation=isolation)
     laboratory.start()
     await laboratory.moves_on()
 
@@ -400,12 +389,10 @@ async def _replaced(
 ) -> None:
     """Put a consumer with wrong settings in the owner's place, until it holds; then a right one."""
     owner = await _in_the_midst(laboratory, fault)
-    await owner.end()
-    laboratory.dismiss(owner)
-    misled = laboratory.start(**wrong)
+    await laboratory.end(owner)
+    wrong_one = laboratory.start(**wrong)
     await laboratory.add()
-    await misled.holds(reason)
-    await misled.end()
-    laboratory.dismiss(misled)
+    await wrong_one.is_holding(reason)
+    await laboratory.end(wrong_one)
     laboratory.start()
     await laboratory.moves_on()

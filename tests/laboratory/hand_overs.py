@@ -1,4 +1,4 @@
-"""Hand-overs to a warm standby, timed by what the consumers' own logs say."""
+"""Hand-overs to a warm standby, timed by the consumers' own logs."""
 
 import asyncio
 import itertools
@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.laboratory.costs import read_starts
-from tests.laboratory.evidence import Evidence, logged_at
+from tests.laboratory.evidence import Evidence
 from tests.laboratory.laboratory import Laboratory
-from tests.support.consumer_process import POLL_SECONDS, Owner, until
+from tests.support.consumer_process import POLL_SECONDS, ConsumerProcess, until
+from tests.support.logs import logged_at
 
 START = "fetch.started"
 NEXT_SECONDS = 60.0
@@ -73,43 +74,41 @@ async def under_load(laboratory: Laboratory) -> AsyncIterator[None]:
         await feeding
 
 
-async def start_warm(laboratory: Laboratory, count: int) -> list[Owner]:
+async def start_warm(laboratory: Laboratory, count: int) -> list[ConsumerProcess]:
     """Start so many consumers, and wait until they are ready and one of them is at work."""
     owners = [laboratory.start() for _ in range(count)]
     for owner in owners:
         await owner.is_ready()
-    await laboratory.ruler()
+    await laboratory.owner()
     await laboratory.moves_on()
     return owners
 
 
 async def leave(laboratory: Laboratory) -> HandOver:
     """End the owner by SIGTERM, and wait for the standby's first start."""
-    return await _end_owner(laboratory, await laboratory.ruler())
+    return await _end_owner(laboratory, await laboratory.owner())
 
 
 async def die(laboratory: Laboratory) -> HandOver:
     """Kill the owner, and wait for the standby's first start."""
-    owner = await laboratory.ruler()
+    owner = await laboratory.owner()
     counts = _lanes(laboratory)
     died_at = time.time()
-    owner.kill()
-    laboratory.dismiss(owner)
+    laboratory.kill(owner)
     return await _taken_over(laboratory, owner, died_at, counts)
 
 
 async def restart_in_turn(laboratory: Laboratory) -> RollingRestart:
     """SIGTERM each, the owner first, its replacement ready before the next one's turn."""
     began_at = time.time()
-    first = await laboratory.ruler()
-    owners = sorted(laboratory.owners, key=lambda owner: owner is not first)
+    first = await laboratory.owner()
+    owners = sorted(laboratory.consumers, key=lambda owner: owner is not first)
     every, hand_overs = list(owners), []
     for owner in owners:
-        if await laboratory.ruler() is owner:
+        if await laboratory.owner() is owner:
             hand_overs.append(await _end_owner(laboratory, owner))
         else:
-            await owner.end()
-            laboratory.dismiss(owner)
+            await laboratory.end(owner)
         every += await start_warm(laboratory, 1)
     starts = sorted(read_starts(owner.log for owner in every))
     # The last start before the first SIGTERM is where the first gap begins.
@@ -129,8 +128,8 @@ def repeated(evidence: Evidence) -> list[int]:
     return sorted({a for a, b in itertools.pairwise(offsets) if a == b})
 
 
-def handed_on(evidence: Evidence) -> set[int]:
-    """The offsets of records that were in flight when their owner left, as it told itself."""
+def handed_over(evidence: Evidence) -> set[int]:
+    """The offsets of records that were in flight when their owner left, by its own events."""
     return {
         event.offset
         for event in evidence.committed
@@ -138,42 +137,41 @@ def handed_on(evidence: Evidence) -> set[int]:
     }
 
 
-async def _end_owner(laboratory: Laboratory, owner: Owner) -> HandOver:
+async def _end_owner(laboratory: Laboratory, owner: ConsumerProcess) -> HandOver:
     counts = _lanes(laboratory)
-    await owner.end()
-    laboratory.dismiss(owner)
-    return await _taken_over(laboratory, owner, logged_at(owner.said("group.leaving")[-1]), counts)
+    await laboratory.end(owner)
+    left_at = logged_at(owner.entries("group.leaving")[-1])
+    return await _taken_over(laboratory, owner, left_at, counts)
 
 
 def _lanes(laboratory: Laboratory) -> dict[str, int]:
-    return {owner.name: len(owner.said("lane.opened")) for owner in laboratory.owners}
+    return {owner.name: len(owner.entries("lane.opened")) for owner in laboratory.consumers}
 
 
 async def _taken_over(
-    laboratory: Laboratory, former: Owner, ended_at: float, lanes: dict[str, int]
+    laboratory: Laboratory, former: ConsumerProcess, ended_at: float, lanes: dict[str, int]
 ) -> HandOver:
     """Wait for the first start of the next owner: the one with a lane more than in `lanes`."""
-    successors: list[Owner] = []
+    successors: list[ConsumerProcess] = []
 
     def another_goes_on() -> bool:
         successors[:] = [
             owner
-            for owner in laboratory.owners
-            if len(owner.said("lane.opened")) > lanes.get(owner.name, 0)
-            and logged_at(owner.said("lane.opened")[-1]) <= _last_start_at(owner)
+            for owner in laboratory.consumers
+            if len(owner.entries("lane.opened")) > lanes.get(owner.name, 0)
+            and logged_at(owner.entries("lane.opened")[-1]) <= _last_start_at(owner)
         ]
         return bool(successors)
 
     what = f"another goes on where {former.name} left off"
     await until(another_goes_on, what, seconds=NEXT_SECONDS)
     owner = successors[0]
-    opened = owner.said("lane.opened")[lanes.get(owner.name, 0)]
+    opened = owner.entries("lane.opened")[lanes.get(owner.name, 0)]
     opened_at = logged_at(opened)
-    assigned_at = max(
-        logged_at(line) for line in owner.said("partition.assigned") if logged_at(line) <= opened_at
-    )
-    start_at = min(logged_at(line) for line in owner.said(START) if logged_at(line) >= opened_at)
-    begun = frozenset(line["offset"] for line in former.said(START))
+    assigned = map(logged_at, owner.entries("partition.assigned"))
+    assigned_at = max(at for at in assigned if at <= opened_at)
+    start_at = min(at for at in map(logged_at, owner.entries(START)) if at >= opened_at)
+    begun = frozenset(line["offset"] for line in former.entries(START))
     return HandOver(
         to_assigned=assigned_at - ended_at,
         to_opened=opened_at - ended_at,
@@ -183,5 +181,5 @@ async def _taken_over(
     )
 
 
-def _last_start_at(owner: Owner) -> float:
-    return max((logged_at(line) for line in owner.said(START)), default=0.0)
+def _last_start_at(owner: ConsumerProcess) -> float:
+    return max(map(logged_at, owner.entries(START)), default=0.0)

@@ -2,47 +2,48 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
-import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-from aiokafka.admin import AIOKafkaAdminClient
 
 from producer_tools.local.stack import LocalStack
 from tests.laboratory.costs import read_starts
 from tests.laboratory.evidence import (
     Evidence,
     Foreseen,
-    Record,
     Upload,
-    at_next_terminal_event,
-    committed_offset,
-    end_of,
     read_event,
-    read_log,
-    read_reigns,
-    read_topic,
+    read_ownerships,
     read_upload,
 )
 from tests.laboratory.proxied import ProxiedStack
 from tests.laboratory.toxiproxy import Proxy
 from tests.laboratory.watch import Watch
-from tests.laboratory.workload import BUCKET, LOWER_ONLY, REJECTED, Planned, objects, plan, submit
-from tests.support.consumer_process import POLL_SECONDS, Owner, Stalled, until
+from tests.laboratory.workload import (
+    BUCKET,
+    LOWER_ONLY,
+    REJECTED,
+    Planned,
+    objects,
+    plan,
+    submit,
+)
+from tests.support.consumer_process import POLL_SECONDS, ConsumerProcess, Stalled, until
+from tests.support.line_names import LineNames, create_topics
+from tests.support.logs import read_entries
 from tests.support.models import TRIVIAL, write_trivial_body_model
+from tests.support.topics import administration, committed_offset, end_of, following, read_topic
 
 SETTLE_SECONDS = 120.0
 BACKLOG = 50
 LATENCY_MS = (0, 50)
 CALLBACK_TIMEOUT_SECONDS = 4.0
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class Laboratory:
@@ -53,11 +54,7 @@ class Laboratory:
         folder: Where logs and the model are kept.
         seed: Of the callback's latencies.
         planted: A fault to plant in the consumers, by its name in `tests.laboratory.planted`.
-        say: Where progress is told.
-
-    Attributes:
-        records: Submitted so far.
-        mended_at: When it was last expected to go on, in Unix seconds: what ailed it was gone.
+        progress: Writes how the run goes.
     """
 
     def __init__(
@@ -67,13 +64,15 @@ class Laboratory:
         folder: Path,
         seed: int,
         planted: str | None = None,
-        say: Say = print,
+        progress: Progress = print,
     ) -> None:
         self.stack = stack
-        self.say = say
-        self.owners: list[Owner] = []
+        self.progress = progress
+        self.consumers: list[ConsumerProcess] = []
         self.records = 0
+        """Submitted so far."""
         self.mended_at = 0.0
+        """When the cause of the last fault was gone, in Unix seconds."""
         self._folder = folder
         self._seed = seed
         self._planted = planted
@@ -81,25 +80,13 @@ class Laboratory:
         self._uploads_kept = 0
         self._refills = 0
         self._foreseen: dict[int, Foreseen] = {}
-        token = uuid.uuid4().hex[:8]
-        self._line = {
-            "JOBS_TOPIC": f"mask.jobs.{token}",
-            "STATUS_TOPIC": f"mask.status.{token}",
-            "DEAD_LETTER_TOPIC": f"mask.jobs.dlq.{token}",
-            "CONTROL_TOPIC": f"mask.control.{token}",
-            "CONSUMER_GROUP": f"mask-segmentation-{token}",
-        }
-        self.watch = Watch(
-            stack.kafka.bootstrap_servers,
-            jobs=self._line["JOBS_TOPIC"],
-            status=self._line["STATUS_TOPIC"],
-            group=self._line["CONSUMER_GROUP"],
-        )
+        self.line = LineNames.fresh()
+        self.watch = Watch(stack.kafka.bootstrap_servers, self.line)
 
     async def __aenter__(self) -> Self:
         _write_models(self._folder / "models")
         await asyncio.to_thread(self._fill_bucket)
-        await self._make_topics()
+        await create_topics(self._environment())
         self.behave()
         await self.watch.__aenter__()
         return self
@@ -110,7 +97,7 @@ class Laboratory:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.kill()
+        self.kill_all()
         await self.watch.__aexit__(kind, error, traceback)
         # It is gone where its restart is what failed; that error must be seen.
         with contextlib.suppress(httpx.HTTPError):
@@ -121,11 +108,6 @@ class Laboratory:
         """Where Kafka answers."""
         return self.stack.kafka.bootstrap_servers
 
-    @property
-    def jobs_topic(self) -> str:
-        """The line's jobs topic."""
-        return self._line["JOBS_TOPIC"]
-
     def proxy(self, part: str) -> Proxy:
         """The proxy before a part, where the stack has proxies."""
         if not isinstance(self.stack, ProxiedStack):
@@ -134,7 +116,7 @@ class Laboratory:
 
     async def submit(self, planned: Sequence[Planned]) -> None:
         """Submit the workload, and remember how each record must end."""
-        foreseen, _ = await submit(self.bootstrap, self.jobs_topic, planned)
+        foreseen, _ = await submit(self.bootstrap, self.line.jobs, planned)
         for offset, how in foreseen.items():
             self.foresee(offset, how)
 
@@ -150,30 +132,41 @@ class Laboratory:
             {"jobs": f"{REJECTED}.*", "mode": "status", "status": 422},
         )
 
-    def start(self, *options: str, **settings: str) -> Owner:
+    def start(self, *options: str, **settings: str) -> ConsumerProcess:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""
-        name = f"consumer-{len(self._logs()):03}"
-        env = {**os.environ, **self._environment(), **settings}
-        owner = Owner(name, *options, folder=self._folder, env=env, planted=self._planted)
-        self.owners.append(owner)
-        return owner
+        planted = self._planted
+        consumer = ConsumerProcess(
+            f"consumer-{len(self._logs()):03}",
+            "consume",
+            *options,
+            folder=self._folder,
+            environment={**self._environment(), **settings},
+            module=("tests.laboratory.planted", planted) if planted else ("producer_tools",),
+        )
+        self.consumers.append(consumer)
+        return consumer
 
-    def dismiss(self, owner: Owner) -> None:
-        """Forget an owner that has ended; its log stays."""
-        self.owners.remove(owner)
+    async def end(self, consumer: ConsumerProcess) -> None:
+        """End a consumer by SIGTERM; its log stays."""
+        await consumer.end()
+        self.consumers.remove(consumer)
 
-    async def ruler(self, *, seconds: float = SETTLE_SECONDS) -> Owner:
+    def kill(self, consumer: ConsumerProcess) -> None:
+        """End a consumer by SIGKILL; its log stays."""
+        consumer.kill()
+        self.consumers.remove(consumer)
+
+    async def owner(self, *, seconds: float = SETTLE_SECONDS) -> ConsumerProcess:
         """Wait for a consumer whose lane is open, and give it."""
-        found: list[Owner] = []
+        found: list[ConsumerProcess] = []
 
-        def rules() -> bool:
-            found[:] = [owner for owner in self.owners if owner.rules and not owner.paused]
-            ended = [owner for owner in self.owners if not owner.running]
-            if ended and not found:
-                raise Stalled(f"{ended[0].name} has ended by itself:\n{ended[0].tail()}")
+        def is_owned() -> bool:
+            found[:] = [one for one in self.consumers if one.owns_lane and not one.paused]
+            if not found:
+                self.check_running()
             return bool(found)
 
-        await until(rules, "a consumer opens its lane", seconds=seconds)
+        await until(is_owned, "a consumer opens its lane", seconds=seconds)
         return found[-1]
 
     async def reaches(self, count: int, *, quiet_seconds: float = SETTLE_SECONDS) -> None:
@@ -183,11 +176,11 @@ class Laboratory:
             Stalled: a consumer ended that nobody ended, or nothing moved for `quiet_seconds`.
         """
         while self.watch.settled < count:
-            self.watch_owners()
+            self.check_running()
             if time.monotonic() - self.watch.progressed_at > quiet_seconds:
                 raise Stalled(
                     f"nothing settled for {quiet_seconds:g} s, {self.watch.settled} of"
-                    f" {self.records} are\n" + "\n".join(owner.tail() for owner in self.owners)
+                    f" {self.records} are\n" + "\n".join(one.log_tail() for one in self.consumers)
                 )
             await asyncio.sleep(POLL_SECONDS)
 
@@ -215,43 +208,45 @@ class Laboratory:
             await self.add()
 
         def moved_on() -> bool:
-            self.watch_owners()
+            self.check_running()
             return self.watch.settled >= count
 
         return await until(moved_on, f"{by} more records are settled", seconds=seconds)
 
     async def at_next_terminal_event(self, strike: Callable[[], None], *, isolation: str) -> None:
         """Strike as soon as a terminal event can be read at that isolation level."""
-        async with asyncio.timeout(SETTLE_SECONDS):
-            await at_next_terminal_event(
-                self.bootstrap, self._line["STATUS_TOPIC"], strike, isolation=isolation
-            )
+        async with (
+            asyncio.timeout(SETTLE_SECONDS),
+            following(self.bootstrap, self.line.status, start=None, isolation=isolation) as records,
+        ):
+            async for record in records:
+                if read_event(record).terminal:
+                    strike()
+                    return
 
-    def watch_owners(self) -> None:
-        """Raise where a consumer has ended that nobody ended."""
-        for owner in self.owners:
-            if not owner.running:
-                raise Stalled(f"{owner.name} has ended by itself:\n{owner.tail()}")
+    def check_running(self) -> None:
+        """Raise where a consumer has ended by itself."""
+        for consumer in self.consumers:
+            consumer.check_running()
 
-    async def end(self) -> None:
+    async def end_all(self) -> None:
         """End all consumers by SIGTERM."""
-        for owner in list(self.owners):
-            await owner.end()
-            self.dismiss(owner)
+        for consumer in list(self.consumers):
+            await self.end(consumer)
 
-    def kill(self) -> None:
+    def kill_all(self) -> None:
         """End all consumers by SIGKILL."""
-        for owner in self.owners:
-            owner.kill()
+        for consumer in list(self.consumers):
+            self.kill(consumer)
 
     async def keep_uploads(self, *, before_kill: bool = False) -> None:
         """Keep what is new in the service's log: it remembers only so much, and dies forgetting."""
         log = await asyncio.to_thread(self.stack.mask_assets.uploads, since=self._uploads_kept)
-        topic = f"/{self.jobs_topic}/"
+        topic = f"/{self.line.jobs}/"
         self._uploads += [
             read_upload(line)
             for line in log
-            # Other lines may share the stack; an upload without a key is nobody's but ours.
+            # Other lines may share the stack; an upload without a key is ours.
             if line["idempotency_key"] is None or topic in line["idempotency_key"]
         ]
         if log:
@@ -260,48 +255,42 @@ class Laboratory:
             self._uploads_kept = 0
 
     def starts(self) -> list[tuple[float, int]]:
-        """When each record was begun, and its offset, as the consumers' logs say."""
+        """When each record was begun, and its offset, as the consumers' logs have it."""
         return read_starts(self._logs())
 
     async def evidence(self) -> Evidence:
         """Gather what the run has left behind, once its consumers have ended."""
         await self.keep_uploads()
-        jobs = await self._read("JOBS_TOPIC")
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
-        await admin.start()
-        try:
-            offset = await committed_offset(admin, self._line["CONSUMER_GROUP"], self.jobs_topic)
-        finally:
-            await admin.close()
+        line, bootstrap = self.line, self.bootstrap
+        async with administration(bootstrap) as admin:
+            offset = await committed_offset(admin, line.group, line.jobs)
+        committed = await read_topic(bootstrap, line.status)
+        uncommitted = await read_topic(bootstrap, line.status, isolation="read_uncommitted")
         return Evidence(
-            topic=self.jobs_topic,
-            jobs=jobs,
+            topic=line.jobs,
+            jobs=await read_topic(bootstrap, line.jobs),
             foreseen=self._foreseen,
-            committed=tuple(read_event(one) for one in await self._read("STATUS_TOPIC")),
-            uncommitted=tuple(
-                read_event(one)
-                for one in await self._read("STATUS_TOPIC", isolation="read_uncommitted")
-            ),
-            dead_letters=await self._read("DEAD_LETTER_TOPIC"),
+            committed=tuple(map(read_event, committed)),
+            uncommitted=tuple(map(read_event, uncommitted)),
+            dead_letters=await read_topic(bootstrap, line.dead_letters),
             offset=offset,
-            end=await end_of(self.bootstrap, self.jobs_topic),
+            end=await end_of(bootstrap, line.jobs),
             samples=tuple(self.watch.samples),
             uploads=tuple(self._uploads),
-            reigns=tuple(
-                reign for log in self._logs() for reign in read_reigns(log.stem, read_log(log))
+            ownerships=tuple(
+                one
+                for log in self._logs()
+                for one in read_ownerships(log.stem, read_entries(log.read_bytes()))
             ),
         )
 
     def _logs(self) -> list[Path]:
         return sorted(self._folder.glob("consumer-*.log"))
 
-    async def _read(self, topic: str, isolation: str = "read_committed") -> tuple[Record, ...]:
-        return await read_topic(self.bootstrap, self._line[topic], isolation=isolation)
-
     def _environment(self) -> dict[str, str]:
         return {
             **self.stack.environment(),
-            **self._line,
+            **self.line.environment(),
             "MODEL_FOLDER": str(self._folder / "models"),
             "QWEN_MODEL_PATH": "trivial.onnx",
             "WORKER_COUNT": "4",
@@ -316,19 +305,6 @@ class Laboratory:
         client = self.stack.s3.client()
         for key, content in objects().items():
             client.put_object(Bucket=BUCKET, Key=key, Body=content)
-
-    async def _make_topics(self) -> None:
-        """Make the topics by the product's own command, as an operator would."""
-        command = (sys.executable, "-m", "producer_tools", "topics", "create")
-        made = await asyncio.create_subprocess_exec(
-            *command,
-            env={**os.environ, **self._environment()},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, words = await made.communicate()
-        if made.returncode:
-            raise Stalled(f"topics create: {words.decode()}")
 
 
 def _write_models(folder: Path) -> None:

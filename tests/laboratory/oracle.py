@@ -1,4 +1,4 @@
-"""The oracle: from what a run left behind, whether the promise of CONTRACT 3 was kept.
+"""The oracle: from what a run left behind, whether the promise of docs/messages.md was kept.
 
 Each check is a sentence and a function that yields what contradicts it. The oracle imports nothing
 of the product: what it holds the product against is written here a second time.
@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.laboratory.evidence import Event, Evidence, Record, Upload
+from tests.laboratory.evidence import Event, Evidence, Upload
+from tests.support.topics import TopicRecord
 
 Check = Callable[[Evidence], Iterator[str]]
 
@@ -24,6 +25,22 @@ ADDED = (
     "mask-error-code",
     "mask-failed-at",
 )
+# The checks, as verdicts and recorded runs name them.
+ONE_EVENT = "every record has exactly one terminal event"
+ORDER = "terminal events come in offset order"
+FORESEEN = "every record ends as foreseen"
+LETTERS = "failed records, and only they, have a dead letter, just one"
+AS_ARRIVED = "dead letters are the record as it arrived, with code and source"
+TOGETHER = "no terminal event without its offset, no offset without its event"
+NOTHING_WAITS = "nothing waits at the end"
+NEVER_FALLS = "the committed offset never falls"
+ONE_KEY = "every upload bears its record's one Idempotency-Key"
+UPLOADED = "every completed job was uploaded"
+STARTS = "within one ownership, fetches and segmentations begin in offset order"
+ANNOUNCED = "processing events come first, and in offset order"
+OWNERSHIPS = "every ownership begins where settled records end"
+CARRIED = "events carry their record's key and traceparent"
+
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|\+00:00)")
 _TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SHOWN = 5
@@ -138,7 +155,7 @@ def one_key_a_record(evidence: Evidence) -> Iterator[str]:
     """Hold each upload's Idempotency-Key against the records that its job has."""
     keys: defaultdict[str, set[str]] = defaultdict(set)
     for key, job in _keys(evidence).items():
-        keys[str(job.said().get("job_id"))].add(key)
+        keys[str(job.json().get("job_id"))].add(key)
     for upload in evidence.uploads:
         # Where the service refused us before it read the form, the key alone must do.
         known = keys[upload.job_id] if upload.job_id else set[str]().union(*keys.values())
@@ -147,7 +164,7 @@ def one_key_a_record(evidence: Evidence) -> Iterator[str]:
 
 
 def completed_is_uploaded(evidence: Evidence) -> Iterator[str]:
-    """Look for the upload that the service took, with what the job told about itself."""
+    """Look for the upload that the service took, with the user and trace of the job."""
     taken: dict[str | None, Upload] = {
         upload.key: upload for upload in evidence.uploads if 200 <= upload.status < 300
     }
@@ -158,7 +175,7 @@ def completed_is_uploaded(evidence: Evidence) -> Iterator[str]:
         upload = taken.get(key)
         if upload is None:
             yield f"offset {job.offset} is completed and was never uploaded"
-        elif upload.user_id != job.said().get("user_id"):
+        elif upload.user_id != job.json().get("user_id"):
             yield f"offset {job.offset} was uploaded for user {upload.user_id}"
         elif _trace(job) not in (None, (upload.trace or "").encode()):
             yield f"offset {job.offset} was uploaded with the traceparent {upload.trace}"
@@ -166,12 +183,12 @@ def completed_is_uploaded(evidence: Evidence) -> Iterator[str]:
 
 def starts_in_order(evidence: Evidence) -> Iterator[str]:
     """Follow what each owner began."""
-    for reign in evidence.reigns:
-        who = f"{reign.owner} from {reign.first}:"
-        began = {"fetch": reign.fetches, "segmentation": reign.segmentations}
+    for ownership in evidence.ownerships:
+        who = f"{ownership.owner} from {ownership.first}:"
+        began = {"fetch": ownership.fetches, "segmentation": ownership.segmentations}
         for what, offsets in began.items():
             words = f"{who} the {what} of offset {{later}} began after that of {{earlier}}"
-            yield from _falls([reign.first - 1, *offsets], words)
+            yield from _falls([ownership.first - 1, *offsets], words)
 
 
 def announced_in_order(evidence: Evidence) -> Iterator[str]:
@@ -188,13 +205,13 @@ def announced_in_order(evidence: Evidence) -> Iterator[str]:
             yield f"offset {event.offset} has ended with no processing event before"
 
 
-def reigns_follow_on(evidence: Evidence) -> Iterator[str]:
-    """Look for owners that began where nobody had left off."""
+def ownerships_follow_on(evidence: Evidence) -> Iterator[str]:
+    """Look for owners that began where no settled record ends."""
     offsets = [job.offset for job in evidence.jobs]
     ends = {0, *(event.offset + 1 for event in evidence.terminal)}
-    for reign in evidence.reigns:
-        if reign.first not in ends and reign.first != min(offsets, default=0):
-            yield f"{reign.owner} began at {reign.first}, where no settled record ends"
+    for ownership in evidence.ownerships:
+        if ownership.first not in ends and ownership.first != min(offsets, default=0):
+            yield f"{ownership.owner} began at {ownership.first}, where no settled record ends"
 
 
 def carried_on(evidence: Evidence) -> Iterator[str]:
@@ -207,25 +224,25 @@ def carried_on(evidence: Evidence) -> Iterator[str]:
 
 
 CHECKS: dict[str, Check] = {
-    "every record has exactly one terminal event": one_terminal_event,
-    "terminal events come in offset order": in_offset_order,
-    "every record ends as foreseen": as_foreseen,
-    "failed records, and only they, have a dead letter, just one": dead_letter_if_failed,
-    "dead letters are the record as it arrived, with code and source": dead_letter_as_arrived,
-    "no terminal event without its offset, no offset without its event": event_and_offset_together,
-    "nothing waits at the end": nothing_waits,
-    "the committed offset never falls": offset_never_falls,
-    "every upload bears its record's one Idempotency-Key": one_key_a_record,
-    "every completed job was uploaded": completed_is_uploaded,
-    "within a reign, fetches and segmentations begin in offset order": starts_in_order,
-    "processing events come first, and in offset order": announced_in_order,
-    "every reign begins where settled records end": reigns_follow_on,
-    "events carry their record's key and traceparent": carried_on,
+    ONE_EVENT: one_terminal_event,
+    ORDER: in_offset_order,
+    FORESEEN: as_foreseen,
+    LETTERS: dead_letter_if_failed,
+    AS_ARRIVED: dead_letter_as_arrived,
+    TOGETHER: event_and_offset_together,
+    NOTHING_WAITS: nothing_waits,
+    NEVER_FALLS: offset_never_falls,
+    ONE_KEY: one_key_a_record,
+    UPLOADED: completed_is_uploaded,
+    STARTS: starts_in_order,
+    ANNOUNCED: announced_in_order,
+    OWNERSHIPS: ownerships_follow_on,
+    CARRIED: carried_on,
 }
 
 
 def _falls(offsets: Sequence[int], words: str) -> Iterator[str]:
-    """Say where a sequence that must rise doesn't."""
+    """Name the places where a sequence that must rise doesn't."""
     highest: int | None = None
     for offset in offsets:
         if highest is not None and offset <= highest:
@@ -233,13 +250,15 @@ def _falls(offsets: Sequence[int], words: str) -> Iterator[str]:
         highest = offset if highest is None else max(highest, offset)
 
 
-def _named_offset(letter: Record) -> int | None:
+def _named_offset(letter: TopicRecord) -> int | None:
     added = dict(letter.headers[-len(ADDED) :])
     digits = added.get("__connect.errors.offset") or b""
     return int(digits) if digits.isdigit() else None
 
 
-def _wrong_letter(letter: Record, job: Record, code: str | None, topic: str) -> Iterator[str]:
+def _wrong_letter(
+    letter: TopicRecord, job: TopicRecord, code: str | None, topic: str
+) -> Iterator[str]:
     arrived, added = letter.headers[: -len(ADDED)], letter.headers[-len(ADDED) :]
     if letter.key != job.key:
         yield "has another key"
@@ -250,38 +269,38 @@ def _wrong_letter(letter: Record, job: Record, code: str | None, topic: str) -> 
     if tuple(name for name, _ in added) != ADDED:
         yield "has not the contract's headers"
         return
-    said = {name: value or b"" for name, value in added}
-    if (said["__connect.errors.topic"], said["__connect.errors.partition"]) != (
+    values = {name: value or b"" for name, value in added}
+    if (values["__connect.errors.topic"], values["__connect.errors.partition"]) != (
         topic.encode(),
         b"0",
     ):
         yield "names another topic or partition"
-    if said["mask-error-code"] != (code or "").encode():
-        yield f"has the code {said['mask-error-code']!r}, its event {code}"
-    if not 0 < len(said["__connect.errors.exception.message"].decode()) <= 1000:
+    if values["mask-error-code"] != (code or "").encode():
+        yield f"has the code {values['mask-error-code']!r}, its event {code}"
+    if not 0 < len(values["__connect.errors.exception.message"].decode()) <= 1000:
         yield "has no message, or one that is too long"
-    if not (said["__connect.errors.stage"] and said["__connect.errors.exception.class.name"]):
+    if not (values["__connect.errors.stage"] and values["__connect.errors.exception.class.name"]):
         yield "doesn't name its stage or exception"
-    if not _TIME.fullmatch(said["mask-failed-at"]):
-        yield "doesn't say when"
+    if not _TIME.fullmatch(values["mask-failed-at"]):
+        yield "has no time"
 
 
-def _keys(evidence: Evidence) -> dict[str, Record]:
+def _keys(evidence: Evidence) -> dict[str, TopicRecord]:
     """Give each record that names a job by its Idempotency-Key."""
     return {
         f"{job_id}/{evidence.topic}/0/{job.offset}": job
         for job in evidence.jobs
-        if isinstance(job_id := job.said().get("job_id"), str)
+        if isinstance(job_id := job.json().get("job_id"), str)
     }
 
 
-def _trace(job: Record) -> bytes | None:
+def _trace(job: TopicRecord) -> bytes | None:
     """Give the record's traceparent, where it has one and it is well formed."""
     found = [value for name, value in job.headers if name == "traceparent"]
     return found[0] if len(found) == 1 and found[0] and _TRACE.fullmatch(found[0]) else None
 
 
-def _not_carried(event: Event, job: Record) -> Iterator[str]:
+def _not_carried(event: Event, job: TopicRecord) -> Iterator[str]:
     if event.key != job.key:
         yield f"the {event.state} event of offset {event.offset} has the key {event.key!r}"
     if _trace(job) not in (None, event.trace):

@@ -20,6 +20,7 @@ from consumer.job.record import Record
 from consumer.job.turns import Turn
 from consumer.line.settlement import Settlement
 from producer_tools.cli.app import main
+from tests.laboratory.oracle import LETTERS, ONE_EVENT, ONE_KEY, ORDER, STARTS
 
 EVERY = 7
 """Of records, where a fault concerns only some."""
@@ -106,7 +107,7 @@ def key_of_its_own() -> None:
     names["idempotency_key"] = lambda *parts: f"{key(*parts)}/{uuid.uuid4()}"
 
 
-def nobody_is_fenced() -> None:
+def never_fenced() -> None:
     """Give each owner a transactional id of its own."""
     start = AIOKafkaProducer.__init__
 
@@ -148,15 +149,15 @@ _DEATHS = ("sigkill_settling", "sigkill_settled") * 2
 PLANTED = {
     one.name: one
     for one in (
-        Planted(commit_before_settle, "every record has exactly one terminal event", _DEATHS),
-        Planted(settle_before_commit, "every record has exactly one terminal event", _DEATHS),
-        Planted(lost_event, "every record has exactly one terminal event"),
-        Planted(swapped_pair, "terminal events come in offset order"),
-        Planted(two_terminal_events, "every record has exactly one terminal event"),
-        Planted(missing_dead_letter, "failed records, and only they, have a dead letter, just one"),
-        Planted(key_of_its_own, "every upload bears its record's one Idempotency-Key"),
-        Planted(nobody_is_fenced, "every record has exactly one terminal event", ("takeover",) * 2),
-        Planted(out_of_turn, "within a reign, fetches and segmentations begin in offset order"),
+        Planted(commit_before_settle, ONE_EVENT, _DEATHS),
+        Planted(settle_before_commit, ONE_EVENT, _DEATHS),
+        Planted(lost_event, ONE_EVENT),
+        Planted(swapped_pair, ORDER),
+        Planted(two_terminal_events, ONE_EVENT),
+        Planted(missing_dead_letter, LETTERS),
+        Planted(key_of_its_own, ONE_KEY),
+        Planted(never_fenced, ONE_EVENT, ("takeover",) * 2),
+        Planted(out_of_turn, STARTS),
     )
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 from tests.laboratory.faults import KINDS
 from tests.laboratory.oracle import CHECKS
 from tests.laboratory.planted import PLANTED
-from tests.laboratory.results import Result, read
+from tests.laboratory.results import RecordedRun, read
 
 TEMPLATE = Path(__file__).with_name("reliability.template.md")
 
@@ -21,7 +21,7 @@ def main() -> None:
     sys.stdout.write(page(read(map(Path, sys.argv[1:]))))
 
 
-def page(results: Sequence[Result]) -> str:
+def page(results: Sequence[RecordedRun]) -> str:
     """Give the page for these results.
 
     Raises:
@@ -44,9 +44,9 @@ def page(results: Sequence[Result]) -> str:
     )
 
 
-def _runs(results: Sequence[Result]) -> str:
+def _runs(results: Sequence[RecordedRun]) -> str:
     """Runs of one schedule and size share a line."""
-    alike: defaultdict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    alike: defaultdict[tuple[Any, ...], list[RecordedRun]] = defaultdict(list)
     for one in results:
         asked = one.asked
         size = f"{asked['minutes']:g} minutes" if "minutes" in asked else f"{asked['records']:,}"
@@ -70,7 +70,7 @@ def _runs(results: Sequence[Result]) -> str:
     )
 
 
-def _costs(runs: Sequence[Result]) -> str:
+def _costs(runs: Sequence[RecordedRun]) -> str:
     kinds: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in runs:
         for cost in one.costs:
@@ -92,7 +92,7 @@ def _costs(runs: Sequence[Result]) -> str:
     )
 
 
-def _planted(results: Iterable[Result]) -> str:
+def _planted(results: Iterable[RecordedRun]) -> str:
     return _table(
         "planted | what it does | caught by",
         (
@@ -109,7 +109,7 @@ def _table(head: str, rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _count(runs: Iterable[Result], what: str) -> int:
+def _count(runs: Iterable[RecordedRun], what: str) -> int:
     counts = [cost[what] for one in runs for cost in one.costs]
     return sum(count if isinstance(count, int) else len(count) for count in counts)
 

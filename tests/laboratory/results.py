@@ -1,4 +1,4 @@
-"""What runs came to, a line of JSON each: series go on where they stopped, docs are made of it."""
+"""Runs as lines of JSON: a series goes on where it stopped, and docs are made of them."""
 
 import json
 import os
@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.laboratory.run import Report
+from tests.laboratory.run import RunReport
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RecordedRun:
     """One run: what was asked for, and what came of it."""
 
     asked: dict[str, Any]
@@ -32,9 +32,9 @@ class Result:
         return not self.against
 
 
-def result(report: Report, asked: dict[str, Any]) -> Result:
-    """Give the run's result."""
-    return Result(
+def recorded(report: RunReport, asked: dict[str, Any]) -> RecordedRun:
+    """The run as it is recorded."""
+    return RecordedRun(
         asked=asked,
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
@@ -45,17 +45,17 @@ def result(report: Report, asked: dict[str, Any]) -> Result:
     )
 
 
-def append(file: Path, one: Result) -> None:
-    """Write a result at the end of a file of results."""
+def append(file: Path, one: RecordedRun) -> None:
+    """Write a run at the end of a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(asdict(one)) + "\n")
 
 
-def read(files: Iterable[Path]) -> list[Result]:
-    """Read files of results; one that isn't there has none."""
+def read(files: Iterable[Path]) -> list[RecordedRun]:
+    """Read files of recorded runs; a file that isn't there has none."""
     return [
-        Result(**json.loads(line))
+        RecordedRun(**json.loads(line))
         for file in files
         if file.exists()
         for line in file.read_text(encoding="utf-8").splitlines()

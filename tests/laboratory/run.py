@@ -11,7 +11,7 @@ from tests.laboratory import workload
 from tests.laboratory.costs import Cost, Struck, costs
 from tests.laboratory.evidence import Evidence
 from tests.laboratory.faults import strike
-from tests.laboratory.laboratory import SETTLE_SECONDS, Laboratory, Say
+from tests.laboratory.laboratory import SETTLE_SECONDS, Laboratory, Progress
 from tests.laboratory.oracle import Verdict, judge
 from tests.laboratory.planted import Planted
 from tests.laboratory.schedule import Fault
@@ -24,7 +24,7 @@ PLANTED_QUIET_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RunReport:
     """What a run came to."""
 
     evidence: Evidence
@@ -54,14 +54,14 @@ class Report:
             "dead_letters": len(evidence.dead_letters),
             "aborted_terminal": sum(e.terminal for e in evidence.uncommitted)
             - len(evidence.terminal),
-            "reigns": len(evidence.reigns),
+            "ownerships": len(evidence.ownerships),
             "uploads": len(evidence.uploads),
             "repeated_uploads": len(taken) - len(set(taken)),
             "seconds": round(self.seconds, 1),
         }
 
     def __str__(self) -> str:
-        """Tell faults, verdicts and figures, a line each."""
+        """Faults, verdicts and figures, a line each."""
         ends = Counter(f"{event.state} {event.code or ''}" for event in self.evidence.terminal)
         lines = [f"  struck  {cost}" for cost in self.costs]
         lines += [str(verdict) for verdict in self.verdicts]
@@ -80,16 +80,18 @@ async def run(
     faults: Iterable[Fault],
     planted: str | None = None,
     quiet_seconds: float = SETTLE_SECONDS,
-    say: Say = print,
-) -> Report:
+    progress: Progress = print,
+) -> RunReport:
     """Submit the workload, strike each fault at its moment, and let the oracle judge.
 
     Where the faults outlast the records, more are submitted. The line is given up when nothing is
     settled for `quiet_seconds`.
     """
-    say(f"seed {seed}: {records} records, {poisoned} poisoned")
+    progress(f"seed {seed}: {records} records, {poisoned} poisoned")
     planned = workload.plan(seed, records=records, poisoned=poisoned)
-    async with Laboratory(stack, folder=folder, seed=seed, planted=planted, say=say) as laboratory:
+    async with Laboratory(
+        stack, folder=folder, seed=seed, planted=planted, progress=progress
+    ) as laboratory:
         await laboratory.submit(workload.aborted(planned, GHOST_EVERY))
         begin = time.monotonic()
         laboratory.start()
@@ -104,17 +106,17 @@ async def run(
                 await strike(laboratory, fault)
                 await laboratory.keep_uploads()
                 struck.append(Struck(fault, at, laboratory.mended_at, time.time()))
-                say(
+                progress(
                     f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
                     f" over after {struck[-1].over - at:.1f} s"
                 )
             await laboratory.reaches(laboratory.records, quiet_seconds=quiet_seconds)
             seconds = time.monotonic() - begin
-            await laboratory.end()
-        except Stalled as stalled:  # the oracle will say what is missing
+            await laboratory.end_all()
+        except Stalled as stalled:  # the oracle finds what is missing
             seconds = time.monotonic() - begin
             ended = Verdict(ended.check, (str(stalled),))
-            laboratory.kill()
+            laboratory.kill_all()
         evidence = await laboratory.evidence()
         bill = costs(
             struck,
@@ -122,12 +124,12 @@ async def run(
             begun=laboratory.starts(),
             evidence=evidence,
         )
-    return Report(evidence, [ended, *judge(evidence)], bill, seconds)
+    return RunReport(evidence, [ended, *judge(evidence)], bill, seconds)
 
 
 async def try_planted(
-    stack: LocalStack, planted: Planted, *, folder: Path, seed: int, say: Say = print
-) -> Report:
+    stack: LocalStack, planted: Planted, *, folder: Path, seed: int, progress: Progress = print
+) -> RunReport:
     """Run consumers with a fault planted in them, on work that gives it an occasion to show."""
     deaths = len(planted.strikes)
     return await run(
@@ -142,5 +144,5 @@ async def try_planted(
         ],
         planted=planted.name,
         quiet_seconds=PLANTED_QUIET_SECONDS,
-        say=say,
+        progress=progress,
     )

@@ -1,4 +1,4 @@
-"""Eyes on a run: terminal events as they become visible, the committed offset as it moves."""
+"""A run as it goes on: terminal events as they become visible, the committed offset as it moves."""
 
 import asyncio
 import contextlib
@@ -6,36 +6,31 @@ import time
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.laboratory.evidence import Record, committed_offset, read_event
+from tests.laboratory.evidence import read_event
 from tests.support.consumer_process import until
+from tests.support.line_names import LineNames
+from tests.support.topics import administration, committed_offset, following
 
 SAMPLE_SECONDS = 0.2
 ASK_SECONDS = 5.0
 
 
 class Watch:
-    """Reads the status topic as a read_committed subscriber does, whatever befalls the broker.
+    """Reads the status topic as a read_committed subscriber does, whatever befalls the broker."""
 
-    Attributes:
-        ended: When each offset's terminal event was first seen, in Unix seconds.
-        samples: The group's committed offset, each time that it had moved.
-        progressed_at: When a record was last seen to end, by the monotonic clock.
-    """
-
-    def __init__(self, bootstrap: str, *, jobs: str, status: str, group: str) -> None:
+    def __init__(self, bootstrap: str, line: LineNames) -> None:
         self._bootstrap = bootstrap
-        self._jobs = jobs
-        self._status = TopicPartition(status, 0)
-        self._group = group
+        self._line = line
         self._next = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.samples: list[int] = []
+        """The group's committed offset, each time that it had moved."""
         self.ended: dict[int, float] = {}
+        """When each offset's terminal event was first seen, in Unix seconds."""
         self.progressed_at = time.monotonic()
+        """When a record was last seen to end, by the monotonic clock."""
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._sample())]
@@ -65,50 +60,30 @@ class Watch:
         return await until(lambda: self.settled >= count, what, seconds=seconds)
 
     async def _follow(self) -> None:
-        """Read on after whatever fails: the eyes must outlast the broker."""
+        """Read on after whatever fails: the watch must outlast the broker."""
         while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",
-                enable_auto_commit=False,
-            )
-            try:
-                with contextlib.suppress(KafkaError, OSError):
-                    await consumer.start()
-                    consumer.assign([self._status])
-                    consumer.seek(self._status, self._next)
-                    while True:
-                        await self._read(consumer)
-            finally:
-                await consumer.stop()
+            with contextlib.suppress(KafkaError, OSError):
+                async with following(
+                    self._bootstrap, self._line.status, start=self._next
+                ) as records:
+                    async for record in records:
+                        self._next = record.offset + 1
+                        event = read_event(record)
+                        if event.terminal and event.offset not in self.ended:
+                            self.ended[event.offset] = time.time()
+                            self.progressed_at = time.monotonic()
             await asyncio.sleep(SAMPLE_SECONDS)
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        for batch in (await consumer.getmany(self._status, timeout_ms=100)).values():
-            for record in batch:
-                self._next = record.offset + 1
-                event = read_event(Record(record.offset, record.key, record.value))
-                if event.terminal and event.offset not in self.ended:
-                    self.ended[event.offset] = time.time()
-                    self.progressed_at = time.monotonic()
 
     async def _sample(self) -> None:
         while True:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-            try:
-                with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                    async with asyncio.timeout(ASK_SECONDS):
-                        await admin.start()
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                async with administration(self._bootstrap) as admin:
                     while True:
-                        await self._note(admin)
-            finally:
-                await admin.close()
+                        async with asyncio.timeout(ASK_SECONDS):
+                            offset = await committed_offset(
+                                admin, self._line.group, self._line.jobs
+                            )
+                        if offset is not None and self.samples[-1:] != [offset]:
+                            self.samples.append(offset)
+                        await asyncio.sleep(SAMPLE_SECONDS)
             await asyncio.sleep(SAMPLE_SECONDS)
-
-    async def _note(self, admin: AIOKafkaAdminClient) -> None:
-        async with asyncio.timeout(ASK_SECONDS):
-            offset = await committed_offset(admin, self._group, self._jobs)
-        if offset is not None and self.samples[-1:] != [offset]:
-            self.samples.append(offset)
-        await asyncio.sleep(SAMPLE_SECONDS)

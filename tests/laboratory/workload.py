@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from PIL import Image
 
-from tests.laboratory.evidence import Foreseen, Header
+from tests.laboratory.evidence import Foreseen
+from tests.support.topics import Header
 
 BUCKET = "faults"
 REJECTED = "rejected-"

@@ -1,11 +1,11 @@
-"""A consumer as a process: started, watched through its log and its probes, and ill-treated."""
+"""A consumer as a process: watched through its log and its probes, and ill-treated."""
 
 import asyncio
-import json
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import httpx
 
 from producer_tools.local import ports
 from producer_tools.local.child import Child
+from tests.support.logs import read_entries
 
 POLL_SECONDS = 0.02
 START_SECONDS = 90.0
@@ -22,96 +23,94 @@ class Stalled(AssertionError):
     """What had to happen didn't, within a generous deadline."""
 
 
-async def until(happened: Callable[[], bool], what: str, *, seconds: float) -> float:
+async def until(
+    happened: Callable[[], bool | Awaitable[bool]], what: str, *, seconds: float = START_SECONDS
+) -> float:
     """Wait for something to happen; give the seconds that it took.
 
     Raises:
         Stalled: it didn't, within `seconds`.
     """
     begin = time.monotonic()
-    while not happened():
+    while not (now if isinstance(now := happened(), bool) else await now):
         if time.monotonic() - begin > seconds:
             raise Stalled(f"{what}: not within {seconds:g} s")
         await asyncio.sleep(POLL_SECONDS)
     return time.monotonic() - begin
 
 
-class Owner:
-    """One `maskline consume`, whether it owns the partition or stands by."""
+class ConsumerProcess(Child):
+    """One consumer, whether it owns the partition or stands by."""
 
     def __init__(
-        self, name: str, *options: str, folder: Path, env: Mapping[str, str], planted: str | None
+        self,
+        name: str,
+        *options: str,
+        folder: Path,
+        environment: Mapping[str, str],
+        module: Sequence[str] = ("consumer",),
     ) -> None:
-        """Start it, with that fault planted; what it says goes to `folder`/`name`.log."""
-        module = ("tests.laboratory.planted", planted) if planted else ("producer_tools",)
-        self.name = name
-        self.log = folder / f"{name}.log"
-        self.paused = False
+        """Start the module with the environment on top of ours; the log is `folder`/`name`.log."""
         self.port = ports.choose("consumer", setting="HEALTH_PORT")
+        self.paused = False
         self._read = 0
-        self._said: list[dict[str, Any]] = []
-        self._child = Child(
+        self._entries: list[dict[str, Any]] = []
+        super().__init__(
             name,
-            (sys.executable, "-m", *module, "consume", *options),
-            log=self.log,
-            env={**env, "HOST": ports.HOST, "HEALTH_PORT": str(self.port)},
+            (sys.executable, "-m", *module, *options),
+            log=folder / f"{name}.log",
+            env={
+                **os.environ,
+                **environment,
+                "HOST": ports.HOST,
+                "HEALTH_PORT": str(self.port),
+            },
         )
 
     @property
-    def running(self) -> bool:
-        """Whether the process has not ended."""
-        return self._child.running
+    def owns_lane(self) -> bool:
+        """Whether its lane is open, by its log."""
+        lanes = ("lane.opened", "lane.closed", "lane.lost")
+        last = [entry["event"] for entry in self.entries() if entry["event"] in lanes][-1:]
+        return self.running and last == ["lane.opened"]
 
-    @property
-    def rules(self) -> bool:
-        """Whether its lane is open, as far as its log says."""
-        lanes = [
-            line["event"]
-            for line in self.said()
-            if line["event"] in ("lane.opened", "lane.closed", "lane.lost")
-        ]
-        return self.running and lanes[-1:] == ["lane.opened"]
-
-    def said(self, event: str | None = None) -> list[dict[str, Any]]:
-        """What its log says so far, of one event if given; only whole lines of JSON."""
+    def entries(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The entries of its log so far, of one event if given; only whole lines of JSON."""
         with self.log.open("rb") as log:
             log.seek(self._read)
             fresh = log.read()
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self._read += len(whole)
-        for line in whole.splitlines():
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(said, dict) and "event" in said:
-                self._said.append(said)
-        return [line for line in self._said if event in (None, line["event"])]
+        self._entries += read_entries(whole)
+        return [entry for entry in self._entries if event in (None, entry["event"])]
 
-    async def says(self, event: str, *, times: int = 1, seconds: float = START_SECONDS) -> float:
-        """Wait until it has said `event`, and if `times` is given, so many times in all."""
+    async def logs(self, event: str, *, times: int = 1, seconds: float = START_SECONDS) -> float:
+        """Wait until `event` is in its log, so many times in all."""
 
-        def has_said() -> bool:
-            if len(self.said(event)) >= times:
+        def is_logged() -> bool:
+            if len(self.entries(event)) >= times:
                 return True
-            if not self.running:
-                raise Stalled(f"{self.name} ended instead of saying {event}:\n{self.tail()}")
+            self.check_running()
             return False
 
-        return await until(has_said, f"{self.name} says {event}", seconds=seconds)
+        return await until(is_logged, f"{self.name} logs {event}", seconds=seconds)
 
-    async def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Ask its HTTP; status 0 where it doesn't answer."""
         try:
             async with httpx.AsyncClient(timeout=5) as client:
-                answer = await client.get(f"http://{ports.HOST}:{self.port}{path}")
+                response = await client.get(f"http://{ports.HOST}:{self.port}{path}")
         except httpx.HTTPError:
             return 0, {}
         try:
-            return answer.status_code, answer.json()
+            return response.status_code, response.json()
         except ValueError as error:
-            words = f"{answer.status_code} {answer.text[:200]!r}"
-            raise Stalled(f"{self.name} answers {path} with {words}:\n{self.tail()}") from error
+            words = f"{response.status_code} {response.text[:200]!r}"
+            raise Stalled(f"{self.name} answers {path} with {words}:\n{self.log_tail()}") from error
+
+    async def stats(self) -> dict[str, Any]:
+        """Its `/stats`."""
+        return (await self.get("/stats"))[1]
 
     async def answers(
         self,
@@ -121,50 +120,69 @@ class Owner:
         seconds: float = START_SECONDS,
     ) -> float:
         """Wait until its answer is as wanted; give the seconds that it took."""
-        begin = time.monotonic()
-        while not wanted(*(last := await self.ask(path))):
-            if not self.running:
-                raise Stalled(f"{self.name} ended:\n{self.tail()}")
-            if time.monotonic() - begin > seconds:
-                raise Stalled(f"{self.name} answers {path} with {last}, for {seconds:g} s")
-            await asyncio.sleep(POLL_SECONDS * 5)
-        return time.monotonic() - begin
+        last: tuple[int, dict[str, Any]] = (0, {})
 
-    async def is_ready(self, *, seconds: float = START_SECONDS) -> float:
+        async def is_wanted() -> bool:
+            nonlocal last
+            last = await self.get(path)
+            if wanted(*last):
+                return True
+            self.check_running()
+            await asyncio.sleep(POLL_SECONDS * 4)
+            return False
+
+        try:
+            return await until(is_wanted, f"{self.name} answers {path} otherwise", seconds=seconds)
+        except Stalled as stalled:
+            raise Stalled(f"{stalled}; it answers {last}:\n{self.log_tail()}") from None
+
+    async def is_assigned(self, assigned: bool = True) -> float:
+        """Wait until it has the partition, or has it no more."""
+        return await self.answers("/stats", lambda _, stats: stats.get("assigned") is assigned)
+
+    async def is_ready(self) -> float:
         """Wait until it is ready."""
-        return await self.answers("/readyz", lambda status, _: status == 200, seconds=seconds)
+        return await self.answers("/readyz", lambda status, _: status == 200)
 
-    async def holds(self, reason: str, *, seconds: float = START_SECONDS) -> float:
-        """Wait until it isn't ready, and says that it holds because of `reason`."""
+    async def is_holding(self, reason: str) -> float:
+        """Wait until it isn't ready because it holds, with `reason` in its answer."""
+        return await self._is_unready("not_holding", reason)
 
-        def held(status: int, said: dict[str, Any]) -> bool:
-            check = said.get("checks", {}).get("not_holding", {})
-            return status == 503 and not check.get("ok", True) and reason in check["detail"]
+    async def is_halted(self, reason: str) -> float:
+        """Wait until it isn't ready because the line is halted, with `reason` in its answer."""
+        return await self._is_unready("not_halted", reason)
 
-        return await self.answers("/readyz", held, seconds=seconds)
+    async def _is_unready(self, check: str, reason: str) -> float:
+        def is_unready(status: int, body: dict[str, Any]) -> bool:
+            found = body.get("checks", {}).get(check, {})
+            return status == 503 and not found.get("ok", True) and reason in found["detail"]
 
-    def kill(self) -> None:
-        """SIGKILL, and return when it is gone."""
-        self._child.kill()
+        return await self.answers("/readyz", is_unready)
 
     def pause(self) -> None:
         """SIGSTOP."""
-        self._child.signal(signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
         self.paused = True
 
     def resume(self) -> None:
         """SIGCONT."""
-        self._child.signal(signal.SIGCONT)
+        self.signal(signal.SIGCONT)
         self.paused = False
 
-    async def end(self, *, seconds: float = 45.0) -> None:
-        """SIGTERM; it must end by itself, cleanly and in time."""
-        self._child.signal(signal.SIGTERM)
-        await until(lambda: not self.running, f"{self.name} ends after SIGTERM", seconds=seconds)
-        self._child.kill()
-        if not self.said("consumer.stopped"):
-            raise Stalled(f"{self.name} did not end cleanly:\n{self.tail()}")
+    async def exit_code(self, *, seconds: float = 60.0) -> int:
+        """Wait for its end; give its exit code."""
+        await until(lambda: not self.running, f"{self.name} ends", seconds=seconds)
+        self.kill()  # ends the watchdog, too
+        return self._program.returncode
 
-    def tail(self) -> str:
-        """The last lines of its log."""
-        return self._child.log_tail()
+    async def end(self) -> None:
+        """SIGTERM; it must end by itself, cleanly and in time."""
+        self.signal(signal.SIGTERM)
+        code = await self.exit_code(seconds=45)
+        if code or not self.entries("consumer.stopped"):
+            raise Stalled(f"{self.name} did not end cleanly ({code}):\n{self.log_tail()}")
+
+    def check_running(self) -> None:
+        """Raise where it has ended."""
+        if not self.running:
+            raise Stalled(f"{self.name} has ended by itself:\n{self.log_tail()}")

@@ -9,7 +9,7 @@ from tests.laboratory.hand_overs import (
     DEATH_SECONDS,
     LEAVE_SECONDS,
     die,
-    handed_on,
+    handed_over,
     repeated,
     restart_in_turn,
     start_warm,
@@ -31,12 +31,12 @@ async def test_a_warm_standby_goes_on_in_time_and_repeats_only_what_was_in_fligh
             restart = await restart_in_turn(laboratory)
             died = await die(laboratory)
         await laboratory.reaches(laboratory.records)
-        await laboratory.end()
+        await laboratory.end_all()
         evidence = await laboratory.evidence()
 
     print(restart, died, sep="\n")
     assert max(left.to_start for left in restart.hand_overs) < LEAVE_SECONDS
     assert restart.longest_gap < DEATH_SECONDS
     assert died.to_start < DEATH_SECONDS
-    assert set(repeated(evidence)) <= handed_on(evidence) | died.in_flight
+    assert set(repeated(evidence)) <= handed_over(evidence) | died.in_flight
     assert [str(verdict) for verdict in judge(evidence) if not verdict.holds] == []

@@ -1,4 +1,4 @@
-"""Records that no well-behaved producer sends: the line goes on, or says why it can't."""
+"""Records that no well-behaved producer sends: the line goes on, or halts with the reason."""
 
 import gzip
 from pathlib import Path
@@ -10,7 +10,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from producer_tools.local.stack import LocalStack
 from tests.laboratory.evidence import Foreseen
 from tests.laboratory.laboratory import Laboratory
-from tests.laboratory.oracle import judge
+from tests.laboratory.oracle import OWNERSHIPS, judge
 from tests.laboratory.workload import TOPIC_TAKES, Planned, plan
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ async def submit_compressed(laboratory: Laboratory, planned: list[Planned], code
     async with producer:
         for one in planned:
             sent = await producer.send_and_wait(
-                laboratory.jobs_topic, one.value, key=one.key, headers=list(one.headers)
+                laboratory.line.jobs, one.value, key=one.key, headers=list(one.headers)
             )
             laboratory.foresee(sent.offset, one.foreseen)
 
@@ -56,7 +56,7 @@ async def submit_unreadable(laboratory: Laboratory) -> int:
             batch_size=16384,
         )
         batch.append(key=b"k", value=b"{}", timestamp=None, headers=[(Latin("size"), b"1")])
-        delivery = await producer.send_batch(batch, laboratory.jobs_topic, partition=0)
+        delivery = await producer.send_batch(batch, laboratory.line.jobs, partition=0)
         offset: int = (await delivery).offset
         return offset
 
@@ -64,7 +64,7 @@ async def submit_unreadable(laboratory: Laboratory) -> int:
 async def contradictions(laboratory: Laboratory) -> list[str]:
     """Settle all, end, and give what contradicts the promise."""
     await laboratory.reaches(laboratory.records)
-    await laboratory.end()
+    await laboratory.end_all()
     return [str(verdict) for verdict in judge(await laboratory.evidence()) if not verdict.holds]
 
 
@@ -84,28 +84,21 @@ async def test_records_of_every_compression_are_settled(stack: LocalStack, tmp_p
 async def test_a_record_that_cannot_be_read_halts_the_line_right_before_it(
     stack: LocalStack, tmp_path: Path
 ) -> None:
-    """All before it is settled; then the line says which it is, and goes on when it is told to."""
+    """All before it is settled; then /readyz names it, and `--from-offset` passes over it."""
     async with Laboratory(stack, folder=tmp_path, seed=3) as laboratory:
         await laboratory.submit(plan(3, records=20, poisoned=2))
         unreadable = await submit_unreadable(laboratory)
         await laboratory.submit(plan(4, records=20, poisoned=2))
         owner = laboratory.start()
         await laboratory.watch.reaches(20, seconds=60)
-        await owner.answers("/readyz", lambda _, said: halted(said, f"offset {unreadable}"))
-        await laboratory.end()
+        await owner.is_halted(f"offset {unreadable}")
+        await laboratory.end_all()
 
         laboratory.start("--from-offset", str(unreadable + 1))
         await laboratory.watch.reaches(40, seconds=60)
-        await laboratory.end()
+        await laboratory.end_all()
         evidence = await laboratory.evidence()
 
-    # Who passes over a record is a person, and the oracle sees it.
+    # A person has passed over a record, and the oracle sees it.
     failing = [verdict.check for verdict in judge(evidence) if not verdict.holds]
-    assert failing == ["every reign begins where settled records end"]
-
-
-def halted(said: dict[str, object], where: str) -> bool:
-    """Whether the line stands still, and says where."""
-    checks = said.get("checks")
-    check = checks.get("not_halted", {}) if isinstance(checks, dict) else {}
-    return check.get("ok") is False and where in check["detail"]
+    assert failing == [OWNERSHIPS]

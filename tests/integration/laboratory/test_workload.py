@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from producer_tools.local.stack import LocalStack
-from tests.laboratory.evidence import read_topic
 from tests.laboratory.laboratory import Laboratory
 from tests.laboratory.workload import POISONS, aborted, largest, plan, submit, topic_takes
+from tests.support.topics import read_topic
 
 KINDS = {
     "bad-json",
@@ -61,7 +61,7 @@ async def test_the_largest_record_is_the_largest_that_the_topic_takes(
 ) -> None:
     """One byte more is refused."""
     async with Laboratory(stack, folder=tmp_path, seed=seed) as laboratory:
-        where = (laboratory.bootstrap, laboratory.jobs_topic)
+        where = (laboratory.bootstrap, laboratory.line.jobs)
 
         one_more = await topic_takes(*where, largest(0, random.Random(seed), over=1))
         just_so = await topic_takes(*where, largest(0, random.Random(seed)))
@@ -76,7 +76,7 @@ async def test_records_arrive_as_planned_and_ghosts_never_do(
     """Key, value and headers, byte for byte; also where there is neither key nor value."""
     planned = plan(7, records=40, poisoned=13)
     async with Laboratory(stack, folder=tmp_path, seed=7) as laboratory:
-        where = (laboratory.bootstrap, laboratory.jobs_topic)
+        where = (laboratory.bootstrap, laboratory.line.jobs)
 
         foreseen, ghosts = await submit(*where, aborted(planned, 10))
         records = await read_topic(*where, isolation="read_committed")

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from tests.laboratory.costs import Struck, costs
-from tests.laboratory.evidence import Event, Evidence, Record
+from tests.laboratory.evidence import Event, Evidence
 from tests.laboratory.schedule import Fault
+from tests.support.topics import TopicRecord
 
 FIRST = Struck(Fault(2, "sigkill", 0, 0), begun=10.0, mended=11.0, over=18.0)
 SECOND = Struck(Fault(4, "broker_kill", 0, 0), begun=30.0, mended=34.0, over=36.0)
@@ -15,7 +16,7 @@ def evidence(*ended: int) -> Evidence:
     """Seven records, and the offsets that have terminal events."""
     return Evidence(
         topic="mask.jobs",
-        jobs=tuple(Record(offset, None, None) for offset in range(7)),
+        jobs=tuple(TopicRecord(offset, None, None) for offset in range(7)),
         foreseen={},
         committed=tuple(
             Event(at, one, "completed", None, None, None) for at, one in enumerate(ended)
@@ -26,7 +27,7 @@ def evidence(*ended: int) -> Evidence:
         end=7,
         samples=(),
         uploads=(),
-        reigns=(),
+        ownerships=(),
     )
 
 

@@ -10,45 +10,46 @@ from tests.laboratory.evidence import (
     Event,
     Evidence,
     Foreseen,
-    Header,
-    Record,
-    Reign,
+    Ownership,
     Upload,
     read_event,
-    read_reigns,
+    read_ownerships,
 )
-from tests.laboratory.oracle import ADDED, judge
+from tests.laboratory.oracle import (
+    ADDED,
+    ANNOUNCED,
+    AS_ARRIVED,
+    CARRIED,
+    FORESEEN,
+    LETTERS,
+    NEVER_FALLS,
+    NOTHING_WAITS,
+    ONE_EVENT,
+    ONE_KEY,
+    ORDER,
+    OWNERSHIPS,
+    STARTS,
+    TOGETHER,
+    UPLOADED,
+    judge,
+)
+from tests.support.topics import Header, TopicRecord
 
 TOPIC = "mask.jobs"
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BROKEN = {3, 6}
 OFFSETS = (0, 1, 2, 3, 4, 6, 7)  # 5 was a transaction's marker
 
-ONE_EVENT = "every record has exactly one terminal event"
-ORDER = "terminal events come in offset order"
-FORESEEN = "every record ends as foreseen"
-LETTERS = "failed records, and only they, have a dead letter, just one"
-AS_ARRIVED = "dead letters are the record as it arrived, with code and source"
-TOGETHER = "no terminal event without its offset, no offset without its event"
-NOTHING_WAITS = "nothing waits at the end"
-NEVER_FALLS = "the committed offset never falls"
-ONE_KEY = "every upload bears its record's one Idempotency-Key"
-UPLOADED = "every completed job was uploaded"
-STARTS = "within a reign, fetches and segmentations begin in offset order"
-ANNOUNCED = "processing events come first, and in offset order"
-REIGNS = "every reign begins where settled records end"
-CARRIED = "events carry their record's key and traceparent"
 
-
-def job(offset: int) -> Record:
+def job(offset: int) -> TopicRecord:
     """A record of the jobs topic; two of them are no JSON."""
-    value = b"{bad" if offset in BROKEN else json.dumps(said(offset)).encode()
+    value = b"{bad" if offset in BROKEN else json.dumps(fields(offset)).encode()
     headers: tuple[Header, ...] = (("traceparent", TRACE), ("x", None), ("x", b"\xff"))
-    return Record(offset, b"key-%d" % offset, value, headers)
+    return TopicRecord(offset, b"key-%d" % offset, value, headers)
 
 
-def said(offset: int) -> dict[str, str]:
-    """What a good record says."""
+def fields(offset: int) -> dict[str, str]:
+    """The job of a good record."""
     return {"job_id": f"job-{offset}", "user_id": f"user-{offset}", "image": "s3://b/k"}
 
 
@@ -58,7 +59,7 @@ def event(offset: int, state: str, position: int = 0) -> Event:
     return Event(position, offset, state, code, b"key-%d" % offset, TRACE)
 
 
-def letter(offset: int) -> Record:
+def letter(offset: int) -> TopicRecord:
     """The dead letter that belongs to a broken record."""
     values = (TOPIC, "0", str(offset), "intake", "a.B", "it is bad", "invalid_message")
     added = [(name, value.encode()) for name, value in zip(ADDED, values, strict=False)]
@@ -79,7 +80,7 @@ def ending(offset: int) -> str:
 
 
 def honest() -> Evidence:
-    """A run of seven records, two of them broken, in two reigns with repeated work between."""
+    """A run of seven records, two of them broken, in two ownerships with repeated work between."""
     good = [offset for offset in OFFSETS if offset not in BROKEN]
     states = [(offset, "processing") for offset in good]
     states += [(offset, ending(offset)) for offset in OFFSETS]
@@ -99,9 +100,9 @@ def honest() -> Evidence:
         end=9,
         samples=(1, 1, 4),
         uploads=tuple(upload(offset) for offset in [*good, 4]),
-        reigns=(
-            Reign("first", 0, (0, 1, 2, 4, 7), (0, 1, 2)),
-            Reign("second", 4, (4, 7), (4, 7)),
+        ownerships=(
+            Ownership("first", 0, (0, 1, 2, 4, 7), (0, 1, 2)),
+            Ownership("second", 4, (4, 7), (4, 7)),
         ),
     )
 
@@ -112,7 +113,7 @@ def fails(evidence: Evidence) -> set[str]:
 
 
 def test_what_is_right_passes() -> None:
-    """Nothing speaks against an honest run."""
+    """Nothing contradicts an honest run."""
     assert fails(honest()) == set()
 
 
@@ -244,33 +245,33 @@ def records_wait(evidence: Evidence) -> Evidence:
 
 def fetched_out_of_order(evidence: Evidence) -> Evidence:
     """A fetch overtook another."""
-    first, second = evidence.reigns
-    return replace(evidence, reigns=(replace(first, fetches=(0, 2, 1, 4)), second))
+    first, second = evidence.ownerships
+    return replace(evidence, ownerships=(replace(first, fetches=(0, 2, 1, 4)), second))
 
 
 def segmented_out_of_order(evidence: Evidence) -> Evidence:
     """A segmentation overtook another."""
-    first, second = evidence.reigns
-    return replace(evidence, reigns=(first, replace(second, segmentations=(7, 4))))
+    first, second = evidence.ownerships
+    return replace(evidence, ownerships=(first, replace(second, segmentations=(7, 4))))
 
 
-def started_twice_in_a_reign(evidence: Evidence) -> Evidence:
+def started_twice_in_an_ownership(evidence: Evidence) -> Evidence:
     """An owner began a record twice."""
-    first, second = evidence.reigns
-    return replace(evidence, reigns=(first, replace(second, fetches=(4, 4, 7))))
+    first, second = evidence.ownerships
+    return replace(evidence, ownerships=(first, replace(second, fetches=(4, 4, 7))))
 
 
-def started_before_the_reign(evidence: Evidence) -> Evidence:
+def started_before_the_ownership(evidence: Evidence) -> Evidence:
     """An owner began a record that was settled."""
-    first, second = evidence.reigns
-    return replace(evidence, reigns=(first, replace(second, fetches=(2, 4, 7))))
+    first, second = evidence.ownerships
+    return replace(evidence, ownerships=(first, replace(second, fetches=(2, 4, 7))))
 
 
-def a_reign_skipped_records(evidence: Evidence) -> Evidence:
-    """An owner began past a record that nobody had settled."""
-    first, second = evidence.reigns
+def an_ownership_skipped_records(evidence: Evidence) -> Evidence:
+    """An owner began past a record that was not settled."""
+    first, second = evidence.ownerships
     return replace(
-        evidence, reigns=(first, replace(second, first=6, fetches=(7,), segmentations=(7,)))
+        evidence, ownerships=(first, replace(second, first=6, fetches=(7,), segmentations=(7,)))
     )
 
 
@@ -321,9 +322,9 @@ PLANTED: list[tuple[Callable[[Evidence], Evidence], set[str]]] = [
     (records_wait, {NOTHING_WAITS, ONE_EVENT}),
     (fetched_out_of_order, {STARTS}),
     (segmented_out_of_order, {STARTS}),
-    (started_twice_in_a_reign, {STARTS}),
-    (started_before_the_reign, {STARTS}),
-    (a_reign_skipped_records, {REIGNS}),
+    (started_twice_in_an_ownership, {STARTS}),
+    (started_before_the_ownership, {STARTS}),
+    (an_ownership_skipped_records, {OWNERSHIPS}),
     (announced_out_of_order, {ANNOUNCED}),
     (never_announced, {ANNOUNCED}),
     (another_key_on_an_event, {CARRIED}),
@@ -360,7 +361,7 @@ def test_a_verdict_names_what_contradicts_it() -> None:
     )
 
 
-def test_a_log_is_divided_into_reigns() -> None:
+def test_a_log_is_divided_into_ownerships() -> None:
     """Each opened lane begins one."""
     log: list[dict[str, object]] = [
         {"event": "models.warmed"},
@@ -372,12 +373,12 @@ def test_a_log_is_divided_into_reigns() -> None:
         {"event": "fetch.started", "offset": 4},
     ]
 
-    assert read_reigns("a", log) == (Reign("a", 3, (3,), (3,)), Reign("a", 4, (4,), ()))
+    assert read_ownerships("a", log) == (Ownership("a", 3, (3,), (3,)), Ownership("a", 4, (4,), ()))
 
 
 def test_an_event_is_read_from_its_bytes() -> None:
     """What the checks need is in it."""
     value = {"source": {"offset": 4}, "state": "failed", "error": {"code": "invalid_image"}}
-    record = Record(9, b"k", json.dumps(value).encode(), (("traceparent", TRACE),))
+    record = TopicRecord(9, b"k", json.dumps(value).encode(), (("traceparent", TRACE),))
 
     assert read_event(record) == Event(9, 4, "failed", "invalid_image", b"k", TRACE)
