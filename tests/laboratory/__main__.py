@@ -25,7 +25,7 @@ from tests.laboratory.run import RunReport, run, try_planted
 from tests.laboratory.schedule import SCHEDULES, Fault, draw, endless
 
 Asked = dict[str, Any]
-"""A run's options, by name: in a file of results they tell which run a line is of."""
+"""A run's options, by name: in a file of recorded runs they identify a run."""
 
 
 def main(
@@ -40,7 +40,8 @@ def main(
     poisoned: Annotated[int | None, typer.Option(help="Bad records; none: 4 in 100.")] = None,
     outage: Annotated[float, typer.Option(help="Seconds that S3 or the callback is away.")] = 5.0,
     planted: Annotated[
-        bool, typer.Option("--planted", help="Plant faults in the consumer instead: who finds out?")
+        bool,
+        typer.Option("--planted", help="Plant faults in the consumer: are they caught?"),
     ] = False,
     folder: Annotated[Path | None, typer.Option(help="Keep logs and data here.")] = None,
     results_file: Annotated[
@@ -82,7 +83,7 @@ def main(
 
 
 def _as_it_must(done: RecordedRun) -> bool:
-    """Say in a line what a run came to; a planted fault must be caught by the check for it."""
+    """Print in a line what a run came to; a planted fault must be caught by the check for it."""
     if "planted" in done.asked:
         name = done.asked["planted"]
         caught = PLANTED[name].caught_by in done.against

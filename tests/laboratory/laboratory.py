@@ -173,7 +173,7 @@ class Laboratory:
         """Wait until `count` records are settled, as long as there is progress.
 
         Raises:
-            Stalled: a consumer ended that nobody ended, or nothing moved for `quiet_seconds`.
+            Stalled: a consumer ended by itself, or nothing moved for `quiet_seconds`.
         """
         while self.watch.settled < count:
             self.check_running()

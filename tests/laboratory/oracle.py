@@ -267,7 +267,7 @@ def _wrong_letter(
     if arrived != job.headers:
         yield "has other headers"
     if tuple(name for name, _ in added) != ADDED:
-        yield "has not the contract's headers"
+        yield "has not the headers of docs/messages.md"
         return
     values = {name: value or b"" for name, value in added}
     if (values["__connect.errors.topic"], values["__connect.errors.partition"]) != (

@@ -17,7 +17,7 @@ from tests.laboratory.planted import Planted
 from tests.laboratory.schedule import Fault
 from tests.support.consumer_process import Stalled
 
-GHOST_EVERY = 400
+ABORTED_EVERY = 400
 PLANTED_RECORDS = 120
 # A lost event is waited for in vain.
 PLANTED_QUIET_SECONDS = 30.0
@@ -92,7 +92,7 @@ async def run(
     async with Laboratory(
         stack, folder=folder, seed=seed, planted=planted, progress=progress
     ) as laboratory:
-        await laboratory.submit(workload.aborted(planned, GHOST_EVERY))
+        await laboratory.submit(workload.aborted(planned, ABORTED_EVERY))
         begin = time.monotonic()
         laboratory.start()
         struck: list[Struck] = []

@@ -59,7 +59,7 @@ class Proxy:
     @contextmanager
     def _with(self, toxic: Toxic) -> Iterator[None]:
         name = f"{toxic.kind}-{toxic.stream}"
-        said = {
+        description = {
             "name": name,
             "type": toxic.kind,
             "stream": toxic.stream,
@@ -67,7 +67,7 @@ class Proxy:
             "toxicity": toxic.share,
         }
         toxics = f"{self._at}/toxics"
-        httpx.post(toxics, json=said, timeout=_ANSWER_SECONDS).raise_for_status()
+        httpx.post(toxics, json=description, timeout=_ANSWER_SECONDS).raise_for_status()
         try:
             yield
         finally:

@@ -39,7 +39,7 @@ class Planned:
     foreseen: Foreseen
     headers: tuple[Header, ...] = ()
     aborted: bool = False
-    """Whether it is sent in a transaction that is aborted: then nobody may ever see it."""
+    """Whether it is sent in a transaction that is aborted: then no subscriber may ever see it."""
 
 
 def objects() -> dict[str, bytes]:
@@ -65,35 +65,35 @@ def plan(seed: int, *, records: int, poisoned: int) -> list[Planned]:
 
 
 def aborted(planned: list[Planned], every: int) -> list[Planned]:
-    """Put in a ghost after each `every` records: sent in a transaction that is aborted."""
+    """Put in a record after each `every` records: sent in a transaction that is aborted."""
     mixed: list[Planned] = []
     for number, one in enumerate(planned, 1):
         mixed.append(one)
         if number % every == 0:
-            mixed.append(replace(one, kind="ghost", aborted=True))
+            mixed.append(replace(one, kind="aborted", aborted=True))
     return mixed
 
 
 async def submit(
     bootstrap: str, topic: str, planned: Iterable[Planned]
 ) -> tuple[dict[int, Foreseen], list[int]]:
-    """Send all, in order; give how the record of each offset must end, and the ghosts' offsets."""
+    """Send all, in order; give how each offset's record must end, and the aborted offsets."""
     foreseen: dict[int, Foreseen] = {}
-    ghosts: list[int] = []
+    aborted_offsets: list[int] = []
     connection = {"bootstrap_servers": bootstrap, "max_request_size": 2 * TOPIC_TAKES}
     plain = AIOKafkaProducer(**connection)
-    aborting = AIOKafkaProducer(**connection, transactional_id=f"{topic}-ghosts")
+    aborting = AIOKafkaProducer(**connection, transactional_id=f"{topic}-aborted_offsets")
     async with plain, aborting:
         run: list[Planned] = []
         for one in planned:
             if one.aborted:
                 foreseen |= await _send(plain, topic, run)
                 run = []
-                ghosts.append(await _send_aborted(aborting, topic, one))
+                aborted_offsets.append(await _send_aborted(aborting, topic, one))
             else:
                 run.append(one)
         foreseen |= await _send(plain, topic, run)
-    return foreseen, ghosts
+    return foreseen, aborted_offsets
 
 
 async def _send(
@@ -185,7 +185,7 @@ def good(number: int, draw: random.Random) -> Planned:
 
 
 def good_with_all(number: int, draw: random.Random) -> Planned:
-    """A job that says all that a job can say, and more."""
+    """A job with every field that a job can have, and one more."""
     return _record(
         "full",
         number,

@@ -1,9 +1,9 @@
 """What becomes of a folder of pictures: `python -m tests.robustness.corpus FOLDER`.
 
-Every file goes through the whole of `segment` with the trivial model, under the contract's default
-limits and a deadline. Told are the numbers of files, of masks, of each error code and of crashes
+Every file goes through the whole of `segment` with the trivial model, under the default
+limits and a deadline. Printed are the numbers of files, of masks, of each error code and of crashes
 (anything but masks or an error code), the longest time, and the process's peak memory. `--every`
-allows every format that Pillow reads; `--list` tells what became of each file.
+allows every format that Pillow reads; `--list` prints what became of each file.
 """
 
 import argparse
@@ -31,7 +31,7 @@ OUTPUTS = ("upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutou
 
 
 @dataclass
-class Tally:
+class Outcomes:
     """What became of all the files."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -85,7 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", action="store_true", help="allow every format of Pillow's")
-    parser.add_argument("--list", action="store_true", help="tell what became of each file")
+    parser.add_argument("--list", action="store_true", help="print what became of each file")
     given = parser.parse_args()
     warnings.simplefilter("ignore")  # Pillow's remarks on odd files; every file here is odd
     limits = LIMITS
@@ -101,7 +101,7 @@ def run(
     files: Iterable[tuple[str, bytes]], catalog: Catalog, limits: ImageLimits, *, listed: bool
 ) -> int:
     """Take every file through `segment` and print the tally; 1 when anything crashed."""
-    tally = Tally()
+    tally = Outcomes()
     before = peak_memory()
     for name, outcome, seconds in outcomes(files, catalog, limits):
         tally.add(name, outcome.partition(":")[0], seconds)
@@ -113,7 +113,7 @@ def run(
     return 1 if tally.crashes else 0
 
 
-def report(tally: Tally, before: float) -> None:
+def report(tally: Outcomes, before: float) -> None:
     """Print the tally."""
     lines = [f"{'files':20} {tally.outcomes.total():6}"]
     lines += [f"{outcome:20} {count:6}" for outcome, count in tally.outcomes.most_common()]

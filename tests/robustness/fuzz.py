@@ -1,8 +1,8 @@
 """Good pictures, mutated at random: `python -m tests.robustness.fuzz [--files N] [--seed S]`.
 
-Each goes through the whole of `segment` with the trivial model. Told are the numbers of files, of
-masks, of each error code and of crashes, the longest time and the peak memory; the seed makes the
-same files again. The hypothesis test of the same decoder is `test_fuzzed_photos.py`.
+Each goes through the whole of `segment` with the trivial model. Printed are the numbers of files,
+of masks, of each error code and of crashes, the longest time and the peak memory; the seed makes
+the same files again. The hypothesis test of the same decoder is `test_fuzzed_photos.py`.
 """
 
 import argparse

@@ -228,7 +228,7 @@ def _broken() -> dict[str, bytes]:
 
 
 def _arithmetic() -> dict[str, bytes]:
-    """A JPEG whose frame says arithmetic coding (SOF9), which not every build of libjpeg reads."""
+    """A JPEG of arithmetic coding by its marker (SOF9), which not every libjpeg reads."""
     jpeg = bytearray(whole()["jpeg"])
     jpeg[jpeg.index(b"\xff\xc0") + 1] = 0xC9
     return {"sof9": bytes(jpeg)}

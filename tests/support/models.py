@@ -2,10 +2,9 @@
 
 `trivial` sees colours, so its masks are known exactly: red pixels are upper body, blue ones are
 lower body, green ones are the rest of a person, everything else is background. It takes 16 x 16
-pixels: where a photo's colours change only at straight lines right across it, at sixteenths of its
-sides, the masks are exact (bilinear enlarging rounds corners off).
-`hanging` gives the same, but only after a minute (at once for a
-black photo, and when it is warmed). `write_network` makes others.
+pixels: where a photo's colours change only at lines right across it, at sixteenths of its sides,
+the masks are exact (bilinear enlarging rounds corners off). `hanging` gives the same, but only
+after a minute (at once for a black photo, and when it is warmed). `write_network` makes others.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as it is told, well or badly."""
+"""A real HTTP server whose answers the test chooses, good or bad."""
 
 import asyncio
 import json

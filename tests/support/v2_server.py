@@ -11,10 +11,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from producer_tools.local import ports
 from segmentation.deadline import Deadline
 from segmentation.model.engine import Engine
 
-Fault = Literal["", "hang", "frozen", "half", "page", "drop", "drip", "short"]
+ServerFault = Literal["", "hang", "frozen", "half", "page", "drop", "drip", "short"]
 
 
 class V2Server:
@@ -25,7 +26,7 @@ class V2Server:
         self.binary = binary
         self.status = 200
         self.ready = True
-        self.fault: Fault = ""
+        self.fault: ServerFault = ""
         self.headers: dict[str, str] = {}
         self.inputs: list[dict[str, Any]] | None = [_tensor("photo", [1, 3, 16, 16])]
         self.outputs: list[dict[str, Any]] | None = [_tensor("logits", [1, 4, -1, -1])]
@@ -34,7 +35,7 @@ class V2Server:
         self.contents: set[str] = set()
         self.released = Event()
         self._server: _Server | None = None
-        self.port = 0
+        self.port = ports.choose("the inference server", setting="")
 
     def __enter__(self) -> Self:
         self.start()
@@ -51,7 +52,6 @@ class V2Server:
     def start(self) -> None:
         """Serve, on the port of the last time."""
         self._server = _Server(self)
-        self.port = self._server.server_address[1]
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
@@ -66,14 +66,14 @@ class V2Server:
 
     def metadata(self) -> dict[str, Any]:
         """The model's."""
-        told = {"inputs": self.inputs, "outputs": self.outputs}
-        return {"name": "trivial", **{key: value for key, value in told.items() if value}}
+        known = {"inputs": self.inputs, "outputs": self.outputs}
+        return {"name": "trivial", **{key: value for key, value in known.items() if value}}
 
     def infer(self, headers: Any, body: bytes) -> tuple[dict[str, str], bytes]:
         """Run the engine on a request's tensor."""
         length = headers.get("Inference-Header-Content-Length")
-        said = json.loads(body[: int(length)] if length else body)
-        tensor = said["inputs"][0]
+        content = json.loads(body[: int(length)] if length else body)
+        tensor = content["inputs"][0]
         self.contents.add("binary" if length else "json")
         if length:
             assert tensor["parameters"]["binary_data_size"] == len(body) - int(length)
@@ -81,7 +81,7 @@ class V2Server:
         else:
             flat = np.array(tensor["data"], np.float32)
         result = self.engine.run(flat.reshape(tensor["shape"]), Deadline(30))
-        if said.get("parameters", {}).get("binary_data_output"):
+        if content.get("parameters", {}).get("binary_data_output"):
             return self._as_bytes(result)
         output = {**_tensor("logits", list(result.shape)), "parameters": None}  # null, as KServe
         return {}, json.dumps({"outputs": [{**output, "data": result.ravel().tolist()}]}).encode()
@@ -135,7 +135,7 @@ class _Answers(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         v2 = self.server.v2
@@ -144,11 +144,11 @@ class _Answers(BaseHTTPRequestHandler):
             v2.released.wait(30)
         if self.path == "/v2":
             extensions = ["binary_tensor_data"] if v2.binary else []
-            self._say(200, {"name": "test", "version": "1", "extensions": extensions})
+            self._answer(200, {"name": "test", "version": "1", "extensions": extensions})
         elif self.path.endswith("/ready"):
-            self._say(200 if v2.ready else 503, {})
+            self._answer(200 if v2.ready else 503, {})
         else:
-            self._say(200, v2.metadata())
+            self._answer(200, v2.metadata())
 
     def do_POST(self) -> None:
         v2 = self.server.v2
@@ -160,7 +160,7 @@ class _Answers(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if v2.status != 200:
-            self._say(v2.status, {"error": "the server's own words"})
+            self._answer(v2.status, {"error": "the server's own words"})
             return
         headers, answer = v2.infer(self.headers, body)
         if v2.fault == "page":
@@ -169,8 +169,8 @@ class _Answers(BaseHTTPRequestHandler):
             answer = answer[:-4]
         self._send(200, headers, answer)
 
-    def _say(self, status: int, said: dict[str, Any]) -> None:
-        self._send(status, {}, json.dumps(said).encode())
+    def _answer(self, status: int, content: dict[str, Any]) -> None:
+        self._send(status, {}, json.dumps(content).encode())
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         v2 = self.server.v2

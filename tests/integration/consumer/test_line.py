@@ -111,7 +111,7 @@ async def test_restarts_over_a_slow_job_are_no_deaths(bench: Bench) -> None:
     assert (await bench.terminal_events(1))[0]["state"] == "completed"
 
 
-async def test_where_the_offset_is_lost_the_status_topic_tells_how_far_the_group_came(
+async def test_where_the_offset_is_lost_the_status_topic_shows_how_far_the_group_came(
     bench: Bench,
 ) -> None:
     """Nothing that has a terminal event gets a second one."""
@@ -128,7 +128,7 @@ async def test_where_the_offset_is_lost_the_status_topic_tells_how_far_the_group
     assert [event["source"]["offset"] for event in events] == [0, 1, 2, 3]
 
 
-async def test_offsets_that_retention_took_halt_the_line_until_a_person_says_where_to_go_on(
+async def test_offsets_that_retention_took_halt_the_line_until_a_person_names_where_to_go_on(
     bench: Bench, admin: AIOKafkaAdminClient
 ) -> None:
     """It lives, isn't ready, and names the offsets; going on needs an offset not yet settled."""

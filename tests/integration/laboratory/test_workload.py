@@ -34,7 +34,7 @@ def test_a_seed_gives_the_same_records_again() -> None:
 
 
 def test_another_seed_gives_others() -> None:
-    """A seed says something."""
+    """The seed decides."""
     assert plan(5, records=80, poisoned=20) != plan(6, records=80, poisoned=20)
 
 
@@ -47,7 +47,7 @@ def test_every_way_of_being_bad_comes_in_turn() -> None:
     assert failing == dict.fromkeys(KINDS, 1)
 
 
-def test_ghosts_come_between_the_records() -> None:
+def test_aborted_records_come_between_the_records() -> None:
     """Each bears what the record before it does, and is aborted."""
     mixed = aborted(plan(5, records=6, poisoned=0), 3)
 
@@ -70,7 +70,7 @@ async def test_the_largest_record_is_the_largest_that_the_topic_takes(
 
 
 @pytest.mark.integration
-async def test_records_arrive_as_planned_and_ghosts_never_do(
+async def test_records_arrive_as_planned_and_aborted_ones_never_do(
     stack: LocalStack, tmp_path: Path
 ) -> None:
     """Key, value and headers, byte for byte; also where there is neither key nor value."""
@@ -78,11 +78,11 @@ async def test_records_arrive_as_planned_and_ghosts_never_do(
     async with Laboratory(stack, folder=tmp_path, seed=7) as laboratory:
         where = (laboratory.bootstrap, laboratory.line.jobs)
 
-        foreseen, ghosts = await submit(*where, aborted(planned, 10))
+        foreseen, offsets = await submit(*where, aborted(planned, 10))
         records = await read_topic(*where, isolation="read_committed")
 
     assert [(one.key, one.value, one.headers) for one in records] == [
         (one.key, one.value, one.headers) for one in planned
     ]
     assert [foreseen[one.offset] for one in records] == [one.foreseen for one in planned]
-    assert len(ghosts) == 4
+    assert len(offsets) == 4

@@ -31,7 +31,7 @@ def evidence(*ended: int) -> Evidence:
     )
 
 
-def test_standstill_and_recovery_are_told_from_what_a_subscriber_sees() -> None:
+def test_standstill_and_recovery_are_measured_by_what_a_subscriber_sees() -> None:
     """The gap around a fault, and what of it comes after the cause is gone."""
     first, second = costs([FIRST, SECOND], settled=SETTLED, begun=[], evidence=evidence(*range(7)))
 
@@ -40,7 +40,7 @@ def test_standstill_and_recovery_are_told_from_what_a_subscriber_sees() -> None:
 
 
 def test_work_begun_again_is_charged_to_the_fault_before_it() -> None:
-    """A first start is nobody's fault."""
+    """A first start is charged to no fault."""
     begun = [(9.1, 2), (9.2, 3), (16.0, 2), (16.1, 3), (29.0, 5), (35.0, 5)]
 
     first, second = costs([FIRST, SECOND], settled=SETTLED, begun=begun, evidence=evidence())
@@ -60,7 +60,7 @@ def test_what_is_lost_or_doubled_is_charged_by_its_place_in_the_order() -> None:
 
 
 def test_a_fault_after_which_nothing_was_settled_has_no_recovery() -> None:
-    """The verdicts say that the line stood still; no figure pretends otherwise."""
+    """The verdicts name the standstill; the figure is 0."""
     late = replace(SECOND, mended=50.0, over=60.0)
 
     (cost,) = costs([late], settled=SETTLED, begun=[], evidence=evidence(*range(7)))

@@ -1,4 +1,4 @@
-"""A Go program is built once and kept; what can't be built says what to do. None is needed here."""
+"""A Go program is built once and kept; a failed build is an error with what to do."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_it_is_built_once_and_nothing_else_is_left(cache: Path, bin_folder: Path
     assert [path for path in cache.rglob("*") if path.is_file()] == [program]
 
 
-def test_what_go_said_is_in_the_error(cache: Path, bin_folder: Path) -> None:
+def test_what_go_printed_is_in_the_error(cache: Path, bin_folder: Path) -> None:
     """With what to do about it; nothing that is broken is kept."""
     put_go(bin_folder, "echo 'needs go >= 9.9' >&2; exit 1")
 

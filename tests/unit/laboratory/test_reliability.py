@@ -1,4 +1,4 @@
-"""The page on reliability says what the results say."""
+"""The page on reliability is made of the recorded runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_the_page_is_made_of_the_results_beside_it() -> None:
-    """Nobody writes a figure by hand."""
+    """No figure is written by hand."""
     results = read([DOCS / "reliability.jsonl"])
 
     assert (DOCS / "reliability.md").read_text(encoding="utf-8") == page(results)

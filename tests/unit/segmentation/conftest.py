@@ -11,7 +11,7 @@ from tests.support.models import write_hanging_body_model, write_trivial_body_mo
 
 @pytest.fixture
 def limits() -> ImageLimits:
-    """The contract's defaults."""
+    """The defaults of docs/operating.md."""
     return ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
 
 

@@ -69,7 +69,7 @@ class InferenceServer:
             self._process = None
 
     def freeze(self) -> None:
-        """Let it hold its port and connections, and say nothing."""
+        """Let it hold its port and connections, and answer nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -129,8 +129,8 @@ def model_folder(tmp_path: Path) -> Path:
 
 def _install(folder: Path) -> None:
     uv = str(Path(sys.executable).parent / "uv")
-    say = "KServe's packages (about 190 MB installed, once)"
-    print(f"\n{say}: installing into {folder} ...", file=sys.stderr, flush=True)
+    what = "KServe's packages (about 190 MB installed, once)"
+    print(f"\n{what}: installing into {folder} ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     subprocess.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)], check=True)
     subprocess.run(
@@ -138,4 +138,4 @@ def _install(folder: Path) -> None:
          "--only-binary", ":all:", "-r", str(LOCK)],
         check=True,
     )  # fmt: skip
-    print(f"{say}: done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    print(f"{what}: done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
