@@ -71,7 +71,7 @@ def test_a_server_that_has_another_model_ends_the_start(
 ) -> None:
     """The manifest is wrong, or the URL."""
     server.inputs = [{"name": "tokens", "datatype": "INT64", "shape": [-1, 77]}]
-    with pytest.raises(ModelError, match="isn't what its manifest words"):
+    with pytest.raises(ModelError, match="isn't what its manifest says"):
         open_catalog(folder, "trivial.onnx").warm()
 
 
