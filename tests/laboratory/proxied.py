@@ -12,11 +12,7 @@ from tests.laboratory.versitygw import VersityGw
 
 
 class ProxiedStack(LocalStack):
-    """The local stack, whose `environment` leads through toxiproxy; its parts lead past it.
-
-    Attributes:
-        proxies: What stands before `kafka`, `s3` and `callback`.
-    """
+    """The local stack, whose `environment` leads through toxiproxy; its parts lead past it."""
 
     def __init__(self, *, folder: Path) -> None:
         console = Console(stderr=True)
@@ -28,6 +24,7 @@ class ProxiedStack(LocalStack):
         self.s3 = VersityGw(console=console, folder=folder / "s3")
         self.toxiproxy = Toxiproxy(console=console, folder=folder / "toxiproxy")
         self.proxies: dict[str, Proxy] = {}
+        """The proxies before `kafka`, `s3` and `callback`."""
 
     def environment(self) -> dict[str, str]:
         """The consumer's settings for this stack, by way of the proxies."""

@@ -24,8 +24,8 @@ from segmentation.deadline import Deadline
 from segmentation.errors import SegmentationError
 from segmentation.segment import ImageLimits, segment
 from tests.support.models import write_trivial_body_model
+from tests.support.photos import LIMITS
 
-LIMITS = ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
 SECONDS = 60.0
 OUTPUTS = ("upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutout")
 

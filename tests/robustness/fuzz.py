@@ -11,8 +11,9 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from tests.robustness.corpus import LIMITS, run, trivial_catalog
+from tests.robustness.corpus import run, trivial_catalog
 from tests.support.hostile import MASKS, hostile_files, whole
+from tests.support.photos import LIMITS
 
 _LARGEST = 20_000  # bytes of a file that is worth mutating
 

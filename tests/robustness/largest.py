@@ -12,8 +12,8 @@ from PIL import Image
 
 from segmentation.deadline import Deadline
 from segmentation.segment import segment
-from tests.robustness.corpus import LIMITS, peak_memory, trivial_catalog
-from tests.support.photos import saved
+from tests.robustness.corpus import peak_memory, trivial_catalog
+from tests.support.photos import LIMITS, saved
 
 SIDE = 7000
 KINDS = (

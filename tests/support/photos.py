@@ -6,8 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from segmentation.photo.decode import ImageLimits
+
 Pixels = npt.NDArray[np.uint8]
 
+LIMITS = ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
+"""The defaults of docs/operating.md."""
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 

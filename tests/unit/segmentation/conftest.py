@@ -7,12 +7,13 @@ from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.segment import ImageLimits
 from tests.support.models import write_hanging_body_model, write_trivial_body_model
+from tests.support.photos import LIMITS
 
 
 @pytest.fixture
 def limits() -> ImageLimits:
-    """The defaults of docs/operating.md."""
-    return ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
+    """The defaults."""
+    return LIMITS
 
 
 @pytest.fixture

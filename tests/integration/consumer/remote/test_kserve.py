@@ -13,15 +13,14 @@ from PIL import Image, ImageFilter
 from producer_tools.local.demo.photos import demo_photos
 from segmentation.catalog.catalog import PACKAGED, Catalog
 from segmentation.deadline import Deadline
-from segmentation.photo.decode import ImageLimits
 from segmentation.segment import segment
 from tests.integration.consumer.remote.conftest import InferenceServer
 from tests.support.bench import Bench
 from tests.support.consumer_process import until
+from tests.support.photos import LIMITS
 
 pytestmark = pytest.mark.integration
 
-LIMITS = ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
 SHARE = 0.001
 """Of the pixels of a mask that may differ."""
 
@@ -61,7 +60,7 @@ async def test_an_outage_is_waited_for(inference_server: InferenceServer, bench:
         await bench.submit(f"during-{number}", photo)
     await consumer.is_holding(f"at http://127.0.0.1:{inference_server.port}")
     waiting = await bench.event(the(1, "retrying", "during-0"))
-    inference_server.start()
+    inference_server.restart()
     events = await bench.terminal_events(6)
     await consumer.is_ready()
     await bench.event(the(2, "processing", "during-0"))  # it is published before it computes
@@ -86,13 +85,13 @@ async def test_a_frozen_server_is_an_outage_too(
     await bench.submit("before", photo)
     consumer = bench.start(QWEN_MODEL_PATH="remote.toml", JOB_DEADLINE_SECONDS=10)
     await bench.terminal_events(1)
-    inference_server.freeze()
+    inference_server.pause()
     try:
         for number in range(3):
             await bench.submit(f"during-{number}", photo)
         await consumer.is_holding("no answer in")
     finally:
-        inference_server.thaw()
+        inference_server.resume()
     events = await bench.terminal_events(4)
     assert [event["state"] for event in events] == ["completed"] * 4
     await consumer.end()
