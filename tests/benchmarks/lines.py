@@ -49,8 +49,8 @@ def running(
 
 async def open_lane(consumer: ConsumerProcess) -> None:
     """Wait until the consumer's lane is open."""
-    await consumer.is_assigned()
-    await consumer.is_ready()
+    await consumer.until_assigned()
+    await consumer.until_ready()
 
 
 def upload(stack: LocalStack, photos: Sequence[bytes]) -> list[str]:

@@ -52,7 +52,7 @@ async def sigkill_at_start(laboratory: Laboratory, fault: Fault) -> None:
     for event in ("models.warmed", "lane.opened"):
         laboratory.kill(owner)
         owner = laboratory.start()
-        await owner.logs(event)
+        await owner.until_logged(event)
     laboratory.kill(owner)
     laboratory.start()
     await laboratory.moves_on()
@@ -72,18 +72,18 @@ async def takeover(laboratory: Laboratory, fault: Fault) -> None:
     The zombie must settle nothing, join anew and serve as the standby: the other is killed then.
     """
     standby = laboratory.start()
-    await standby.is_ready()
+    await standby.until_ready()
     zombie = await _in_the_midst(laboratory, fault)
     other = next(owner for owner in laboratory.consumers if owner is not zombie)
     zombie.pause()
     lanes = len(other.entries("lane.opened"))
     try:
-        await other.logs("lane.opened", times=lanes + 1)
+        await other.until_logged("lane.opened", times=lanes + 1)
         await laboratory.moves_on(TAKEN_BY_NEXT)
     finally:
         zombie.resume()
-    await zombie.is_ready()
-    await zombie.is_assigned(False)
+    await zombie.until_ready()
+    await zombie.until_assigned(False)
     await laboratory.moves_on()
     laboratory.kill(other)
     await laboratory.moves_on()
@@ -93,8 +93,8 @@ async def rebalances(laboratory: Laboratory, fault: Fault) -> None:
     """Let two more come and go, one cleanly and one not, the owner among those who go."""
     owner = await _in_the_midst(laboratory, fault)
     first, second = laboratory.start(), laboratory.start()
-    await first.is_ready()
-    await second.is_ready()
+    await first.until_ready()
+    await second.until_ready()
     await laboratory.end(owner)
     next_owner = await laboratory.owner()
     laboratory.kill(next_owner)
@@ -105,7 +105,7 @@ async def rebalance_burst(laboratory: Laboratory, fault: Fault) -> None:
     """Let three leave, by SIGTERM and SIGKILL in turn, and three join, all within a moment."""
     await _in_the_midst(laboratory, fault)
     for joining in [laboratory.start(), laboratory.start()]:
-        await joining.is_ready()
+        await joining.until_ready()
     ending = []
     for number, leaving in enumerate(list(laboratory.consumers)):
         laboratory.start()
@@ -116,7 +116,7 @@ async def rebalance_burst(laboratory: Laboratory, fault: Fault) -> None:
     await asyncio.gather(*ending)
     await laboratory.moves_on()
     for standby in laboratory.consumers[1:]:
-        await standby.is_ready()
+        await standby.until_ready()
         await laboratory.end(standby)
     await laboratory.moves_on()
 
@@ -142,7 +142,7 @@ async def broker_pause(laboratory: Laboratory, fault: Fault) -> None:
     laboratory.stack.kafka.pause()
     try:
         await asyncio.sleep(BROKER_PAUSE_SECONDS)
-        await owner.answers("/livez", lambda status, _: status == 200, seconds=10)
+        await owner.until_answered("/livez", lambda status, _: status == 200, seconds=10)
     finally:
         laboratory.stack.kafka.resume()
     await laboratory.moves_on()
@@ -155,7 +155,7 @@ async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
         await laboratory.add()
-        await owner.is_holding("storage_unavailable")
+        await owner.until_holding("storage_unavailable")
         await asyncio.sleep(fault.seconds)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
@@ -168,10 +168,10 @@ async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
         await laboratory.add()
-        await owner.is_holding("storage_unavailable")
+        await owner.until_holding("storage_unavailable")
         standby = laboratory.start()
-        await standby.is_ready()
-        await owner.is_holding("storage_unavailable")
+        await standby.until_ready()
+        await owner.until_holding("storage_unavailable")
         await laboratory.end(standby)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
@@ -270,7 +270,7 @@ async def half_close(laboratory: Laboratory, fault: Fault, *, part: str) -> None
     silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0})
     with laboratory.proxy(part).poisoned(silence):
         if part == "kafka":
-            await owner.logs("lane.lost", times=losses + 1)
+            await owner.until_logged("lane.lost", times=losses + 1)
         else:
             await _meets_failure(laboratory, owner, part)
     await _goes_on(laboratory, owner)
@@ -360,7 +360,7 @@ async def _meets_failure(laboratory: Laboratory, owner: ConsumerProcess, part: s
 async def _goes_on(laboratory: Laboratory, owner: ConsumerProcess) -> None:
     """The line must go on by itself, with the owner that it had."""
     await laboratory.moves_on()
-    await owner.is_ready()
+    await owner.until_ready()
     laboratory.check_running()
 
 
@@ -369,7 +369,7 @@ async def _held_by_callback(owner: ConsumerProcess, seconds: float) -> None:
     retries = 31.0
     begin = asyncio.get_running_loop().time()
     if seconds > retries:
-        await owner.is_holding("callback_unavailable")
+        await owner.until_holding("callback_unavailable")
     passed = asyncio.get_running_loop().time() - begin
     await asyncio.sleep(max(0.0, seconds - passed))
 
@@ -392,7 +392,7 @@ async def _replaced(
     await laboratory.end(owner)
     wrong_one = laboratory.start(**wrong)
     await laboratory.add()
-    await wrong_one.is_holding(reason)
+    await wrong_one.until_holding(reason)
     await laboratory.end(wrong_one)
     laboratory.start()
     await laboratory.moves_on()

@@ -78,7 +78,7 @@ async def start_warm(laboratory: Laboratory, count: int) -> list[ConsumerProcess
     """Start so many consumers, and wait until they are ready and one of them is at work."""
     owners = [laboratory.start() for _ in range(count)]
     for owner in owners:
-        await owner.is_ready()
+        await owner.until_ready()
     await laboratory.owner()
     await laboratory.moves_on()
     return owners

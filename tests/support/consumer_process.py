@@ -84,7 +84,9 @@ class ConsumerProcess(Child):
         self._entries += read_entries(whole)
         return [entry for entry in self._entries if event in (None, entry["event"])]
 
-    async def logs(self, event: str, *, times: int = 1, seconds: float = START_SECONDS) -> float:
+    async def until_logged(
+        self, event: str, *, times: int = 1, seconds: float = START_SECONDS
+    ) -> float:
         """Wait until `event` is in its log, so many times in all."""
 
         def is_logged() -> bool:
@@ -112,7 +114,7 @@ class ConsumerProcess(Child):
         """Its `/stats`."""
         return (await self.get("/stats"))[1]
 
-    async def answers(
+    async def until_answered(
         self,
         path: str,
         wanted: Callable[[int, dict[str, Any]], bool],
@@ -136,28 +138,30 @@ class ConsumerProcess(Child):
         except Stalled as stalled:
             raise Stalled(f"{stalled}; it answers {last}:\n{self.log_tail()}") from None
 
-    async def is_assigned(self, assigned: bool = True) -> float:
+    async def until_assigned(self, assigned: bool = True) -> float:
         """Wait until it has the partition, or has it no more."""
-        return await self.answers("/stats", lambda _, stats: stats.get("assigned") is assigned)
+        return await self.until_answered(
+            "/stats", lambda _, stats: stats.get("assigned") is assigned
+        )
 
-    async def is_ready(self) -> float:
+    async def until_ready(self) -> float:
         """Wait until it is ready."""
-        return await self.answers("/readyz", lambda status, _: status == 200)
+        return await self.until_answered("/readyz", lambda status, _: status == 200)
 
-    async def is_holding(self, reason: str) -> float:
+    async def until_holding(self, reason: str) -> float:
         """Wait until it isn't ready because it holds, with `reason` in its answer."""
-        return await self._is_unready("not_holding", reason)
+        return await self._until_unready("not_holding", reason)
 
-    async def is_halted(self, reason: str) -> float:
+    async def until_halted(self, reason: str) -> float:
         """Wait until it isn't ready because the line is halted, with `reason` in its answer."""
-        return await self._is_unready("not_halted", reason)
+        return await self._until_unready("not_halted", reason)
 
-    async def _is_unready(self, check: str, reason: str) -> float:
+    async def _until_unready(self, check: str, reason: str) -> float:
         def is_unready(status: int, body: dict[str, Any]) -> bool:
             found = body.get("checks", {}).get(check, {})
             return status == 503 and not found.get("ok", True) and reason in found["detail"]
 
-        return await self.answers("/readyz", is_unready)
+        return await self.until_answered("/readyz", is_unready)
 
     def pause(self) -> None:
         """SIGSTOP."""

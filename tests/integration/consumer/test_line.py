@@ -41,7 +41,7 @@ async def test_jobs_of_every_kind_end_in_order_and_once(bench: Bench) -> None:
     result = events[0]["result"]
     assert (result["width"], result["height"]) == (64, 96)
     assert result["coverage"] == {"upper_body_mask": 1.0, "lower_body_mask": 0.0}
-    await consumer.answers("/stats", lambda _, stats: stats.get("queue_current") == 0)
+    await consumer.until_answered("/stats", lambda _, stats: stats.get("queue_current") == 0)
     await consumer.end()
 
 
@@ -72,7 +72,7 @@ async def test_a_cancel_frees_the_line_from_the_job_that_holds_it(bench: Bench) 
     await bench.submit("stuck", photo)
     await bench.submit("behind", photo)
     consumer = bench.start()
-    await consumer.is_holding("MASK_COMPONENT_SECRET")
+    await consumer.until_holding("MASK_COMPONENT_SECRET")
     cancel = {"job_id": "stuck", "before_offset": 2, "requested_at": "2026-11-22T10:00:00.000Z"}
     await bench.send(bench.line.control, "stuck", cancel)
     events = await bench.terminal_events(2)
@@ -142,7 +142,7 @@ async def test_offsets_that_retention_took_halt_the_line_until_a_person_names_wh
     jobs = TopicPartition(bench.line.jobs, 0)
     await admin.delete_records({jobs: RecordsToDelete(3)})
     consumer = bench.start()
-    await consumer.is_halted("offsets 1 to 2")
+    await consumer.until_halted("offsets 1 to 2")
     assert (await consumer.get("/livez"))[0] == 200
     await consumer.end()
     assert await bench.start("--from-offset", "0").exit_code() == 2
@@ -158,7 +158,7 @@ async def test_too_many_dead_letters_in_a_row_halt_the_line(
     for number in range(5):
         await bench.send(bench.line.jobs, f"bad-{number}", b"{")
     consumer = bench.start(DEAD_LETTER_LIMIT=3)
-    await consumer.is_halted("3 dead letters in a row")
+    await consumer.until_halted("3 dead letters in a row")
     assert len(await bench.terminal_events(3)) == 3
 
     async def is_committed() -> bool:
@@ -172,9 +172,9 @@ async def test_a_standby_is_ready_and_takes_over(bench: Bench) -> None:
     """Warm, in the group, without a lane; after the owner's clean leave it goes on."""
     photo = bench.put_photo()
     owner = bench.start()
-    await owner.is_assigned()
+    await owner.until_assigned()
     standby = bench.start()
-    await standby.is_ready()
+    await standby.until_ready()
     owners: list[ConsumerProcess] = []
 
     async def one_is_assigned() -> bool:
@@ -190,7 +190,7 @@ async def test_a_standby_is_ready_and_takes_over(bench: Bench) -> None:
     await first.end()
     await bench.submit("two", photo)
     await bench.terminal_events(2)
-    await second.answers("/stats", lambda _, stats: stats.get("jobs_processed") == 1)
+    await second.until_answered("/stats", lambda _, stats: stats.get("jobs_processed") == 1)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])

@@ -91,7 +91,7 @@ async def test_a_record_that_cannot_be_read_halts_the_line_right_before_it(
         await laboratory.submit(plan(4, records=20, poisoned=2))
         owner = laboratory.start()
         await laboratory.watch.reaches(20, seconds=60)
-        await owner.is_halted(f"offset {unreadable}")
+        await owner.until_halted(f"offset {unreadable}")
         await laboratory.end_all()
 
         laboratory.start("--from-offset", str(unreadable + 1))

@@ -58,11 +58,11 @@ async def test_an_outage_is_waited_for(inference_server: InferenceServer, bench:
     inference_server.kill()
     for number in range(5):
         await bench.submit(f"during-{number}", photo)
-    await consumer.is_holding(f"at http://127.0.0.1:{inference_server.port}")
+    await consumer.until_holding(f"at http://127.0.0.1:{inference_server.port}")
     waiting = await bench.event(the(1, "retrying", "during-0"))
     inference_server.restart()
     events = await bench.terminal_events(6)
-    await consumer.is_ready()
+    await consumer.until_ready()
     await bench.event(the(2, "processing", "during-0"))  # it is published before it computes
     assert before["model"] == {"name": "remote", "sha256": None}
     error = waiting["error"]
@@ -89,7 +89,7 @@ async def test_a_frozen_server_is_an_outage_too(
     try:
         for number in range(3):
             await bench.submit(f"during-{number}", photo)
-        await consumer.is_holding("no answer in")
+        await consumer.until_holding("no answer in")
     finally:
         inference_server.resume()
     events = await bench.terminal_events(4)
@@ -110,7 +110,7 @@ async def test_a_start_without_the_server_waits_and_a_cancel_is_a_way_out(
     await bench.submit("stuck-too", photo, model="remote")
     await bench.submit("local-beside", photo, model="trivial")
     consumer = bench.start(WORKER_COUNT=1)
-    await consumer.is_holding("model 'remote' at")
+    await consumer.until_holding("model 'remote' at")
     await until(lambda: uploaded(bench, "local-beside"), "the local job is uploaded", seconds=60)
     for job in ("stuck", "stuck-too"):
         cancel = {"job_id": job, "before_offset": 3, "requested_at": "2026-11-22T10:00:00.000Z"}
