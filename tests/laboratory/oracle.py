@@ -1,4 +1,4 @@
-"""The oracle: from what a run left behind, whether the promise of docs/messages.md was kept.
+"""The oracle: from what a run left behind, whether the promise of docs/reliability.md was kept.
 
 Each check is a sentence and a function that yields what contradicts it. The oracle imports nothing
 of the product: what it holds the product against is written here a second time.
