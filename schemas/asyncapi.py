@@ -1,10 +1,10 @@
-"""AsyncAPI 3.0 of the four topics and the callback, seen from the service."""
+"""The AsyncAPI 3.0 document of the four topics and the callback, from the service's view."""
 
 from typing import Any
 
 from schemas.asyncapi_messages import HTTP_BINDING, KAFKA_BINDING, asyncapi_messages, ref
 from schemas.json_schema import Schema, shared_schemas
-from schemas.topics import TopicSpec, topic_specs
+from schemas.topics import CONSUMER_GROUP, TopicSpec, topic_specs
 
 
 def asyncapi() -> Schema:
@@ -59,7 +59,7 @@ def _topic(spec: TopicSpec, message: str) -> Schema:
 
 
 def _callback_channel() -> Schema:
-    """Describe the mask-asset service; its address is a setting, or the job's own."""
+    """Describe the mask-asset service. Its address is a setting, or comes from the job."""
     return {
         "address": None,
         "description": "The mask-asset service: MASK_ASSET_URL, or the job's callback_url.",
@@ -71,10 +71,10 @@ def _callback_channel() -> Schema:
 
 
 def _operations() -> Schema:
-    """Say what the service receives and what it sends."""
+    """Describe what the service receives and what it sends."""
     group = {
         "kafka": {
-            "groupId": {"type": "string", "default": "mask-segmentation"},
+            "groupId": {"type": "string", "default": CONSUMER_GROUP},
             "bindingVersion": KAFKA_BINDING,
         }
     }
@@ -88,10 +88,11 @@ def _operations() -> Schema:
             "send",
             "status",
             "StatusEvent",
-            "Tell how a job goes; exactly one terminal event for every record, in offset order.",
+            "Report the progress of a job. Every record gets exactly one terminal event, in offset "
+            "order.",
         ),
         "sendDeadLetter": _operation(
-            "send", "deadLetters", "DeadLetter", "Put a job record aside that failed."
+            "send", "deadLetters", "DeadLetter", "Keep the record of a job that failed."
         ),
         "uploadMasks": {
             **_operation("send", "callback", "Masks", "Upload the masks of a job."),
@@ -105,7 +106,7 @@ def _operations() -> Schema:
 
 
 def _operation(action: str, channel: str, message: str, summary: str) -> Schema:
-    """Describe one message going one way."""
+    """Describe the sending or receiving of one kind of message."""
     return {
         "action": action,
         "channel": ref("channels", channel),

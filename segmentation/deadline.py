@@ -1,7 +1,5 @@
 """The time that one photo's decoding, inference and masks may take together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock

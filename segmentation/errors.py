@@ -13,8 +13,6 @@ EngineUnavailable          the server that runs the model can't serve now, or is
 ```
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 

@@ -1,7 +1,5 @@
 """The straight way: a photo's bytes in, its masks as PNG out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -63,7 +61,7 @@ def segment(
         ModelError: The model failed.
         EngineUnavailable: The server that runs the model serves no photo now.
     """
-    wanted = _wanted(model.manifest, outputs)
+    wanted = _requested_outputs(model.manifest, outputs)
     began = perf_counter()
     decoded, at, tensor = _prepare(photo, model.manifest, wanted, limits, deadline)
     prepared = perf_counter()
@@ -86,7 +84,7 @@ def segment(
     )
 
 
-def _wanted(manifest: Manifest, outputs: Sequence[str] | None) -> list[str]:
+def _requested_outputs(manifest: Manifest, outputs: Sequence[str] | None) -> list[str]:
     wanted = list(dict.fromkeys(manifest.outputs if outputs is None else outputs))
     if not wanted:
         raise UnsupportedOutput("The job asks for no output at all.")
@@ -103,13 +101,15 @@ def _prepare(
 ) -> tuple[Photo, Placement, Tensor]:
     """The decoded photo, where it lies in the model's input, and that input."""
 
-    def enough(width: int, height: int) -> Size:
+    def sufficient_size(width: int, height: int) -> Size:
         at = place(manifest.input, width, height)
         return at.inner_width, at.inner_height
 
     deadline.check()
     full = "cutout" in wanted  # only the cutout shows the photo's own pixels
-    decoded = decode(photo, limits=limits, deadline=deadline, enough=None if full else enough)
+    decoded = decode(
+        photo, limits=limits, deadline=deadline, sufficient_size=None if full else sufficient_size
+    )
     at = place(manifest.input, decoded.width, decoded.height)
     return decoded, at, preprocess(decoded.picture, manifest.input, at)
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from consumer.errors import StartError
-from producer_tools.cli.output import say
+from producer_tools.cli.output import print_message
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
 VERBS = ("consume", "demo", "topics", "models", "schemas")
@@ -52,13 +52,13 @@ def main() -> None:
     try:
         app()
     except StartError as error:
-        say(f"maskline: {error}")
+        print_message(f"maskline: {error}")
         sys.exit(error.exit_code)
     except ModelError as error:
-        say(f"maskline: {error}")
+        print_message(f"maskline: {error}")
         sys.exit(MODEL_EXIT)
     except (EngineUnavailable, DeadlineExceeded) as error:  # of `models check`
-        say(f"maskline: {error}")
+        print_message(f"maskline: {error}")
         sys.exit(SERVICE_EXIT)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from producer_tools.cli.output import Format, FormatOption, say
+from producer_tools.cli.output import Format, FormatOption, print_message
 
 app = typer.Typer(add_completion=False)
 
@@ -30,9 +30,11 @@ def show_demo(
 ) -> None:
     """Run photos through a real Kafka, S3, consumer and callback on this machine."""
     try:  # here and not above: only the demo needs what comes with the extra `local`
-        from producer_tools.local.demo.demo import demo, stand_alone
+        from producer_tools.local.demo.demo import demo, isolate_environment
     except ModuleNotFoundError as error:
-        say(f"maskline demo: {error}. Install what it needs: pip install 'maskline[local]'")
+        print_message(
+            f"maskline demo: {error}. Install what it needs: pip install 'maskline[local]'"
+        )
         raise typer.Exit(3) from None
-    stand_alone()
+    isolate_environment()
     raise typer.Exit(demo(photos or [], out=out, timeout=timeout, output=output))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from consumer.settings import ModelSettings, load
-from producer_tools.cli.output import Format, FormatOption, say, write
+from producer_tools.cli.output import Format, FormatOption, print_message, write
 from segmentation.catalog.inspection import Inspection, inspect, list_models
 from segmentation.model.cores import available_cores
 
@@ -87,10 +87,12 @@ def check_model(
     else:
         write((), [facts], output)
     for fault in found.faults:
-        say(f"wrong: {fault}")
+        print_message(f"wrong: {fault}")
     if found.suggestion is not None:
-        say(f"A manifest to begin with, to be saved beside the file as {file.stem}.toml:\n")
-        say(found.suggestion)
+        print_message(
+            f"A manifest to begin with, to be saved beside the file as {file.stem}.toml:\n"
+        )
+        print_message(found.suggestion)
     return not found.faults
 
 

@@ -28,14 +28,14 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the data.")]
 
 
-def words() -> Console:
+def stderr_console() -> Console:
     """Where words and progress go: stderr, without colours where NO_COLOR is set."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Tell a person something."""
-    words().print(text, markup=False)
+    stderr_console().print(text, markup=False)
 
 
 def write(columns: Sequence[str], rows: Sequence[Row], output: Format) -> None:

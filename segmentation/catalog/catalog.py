@@ -1,11 +1,10 @@
 """The catalog: every model that is installed, loaded and checked, by the name that a job gives."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError, UnknownModel
 from segmentation.model.engine import Engine
 from segmentation.model.manifest import Manifest, read_manifest
-from segmentation.model.model import CPU, Model, Session
+from segmentation.model.onnx_model import CPU, OnnxModel, OnnxSession
 from segmentation.model.placement import place
-from segmentation.remote.model import RemoteModel
+from segmentation.remote.remote_model import RemoteModel
 
 PACKAGED = Path(__file__).parents[1] / "manifests"
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -55,7 +54,7 @@ class Catalog:
     @classmethod
     def load(
         cls, *, folder: Path | None, body_model: str | None, providers: Sequence[str], threads: int
-    ) -> Catalog:
+    ) -> Self:
         """Read all manifests, check all files that are there, and load them.
 
         Args:
@@ -190,7 +189,7 @@ def find_body_model(folder: Path | None, file: str, entries: Mapping[str, Entry]
     for entry in entries.values():
         if entry.manifest.file == path.name:
             return Entry(entry.manifest, entry.described_in, path)
-    session = Session(path, providers=[CPU], threads=1)
+    session = OnnxSession(path, providers=[CPU], threads=1)
     raise ModelError(
         f"{path} has no manifest. Write {beside}, which must say its input, its output and its "
         "classes; to begin with, from the file's own inputs and outputs:\n\n"
@@ -215,7 +214,7 @@ def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Engin
             f"but {entry.described_in} says {entry.manifest.sha256}"
         )
     manifest = entry.manifest.model_copy(update={"sha256": digest})
-    return Model.open(manifest, entry.weights, providers=providers, threads=threads)
+    return OnnxModel.open(manifest, entry.weights, providers=providers, threads=threads)
 
 
 def file_sha256(path: Path) -> str:

@@ -1,7 +1,5 @@
 """What there is to know about a model file, for `maskline models list` and `models check FILE`."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,14 +14,14 @@ from segmentation.catalog.suggestion import suggest_manifest
 from segmentation.deadline import Deadline
 from segmentation.errors import ModelError
 from segmentation.masks.regions import class_planes
-from segmentation.model.agreement import find_faults
 from segmentation.model.engine import Engine, Tensor
 from segmentation.model.manifest import Manifest, read_manifest
-from segmentation.model.model import Model, Session
+from segmentation.model.manifest_check import find_mismatches
+from segmentation.model.onnx_model import OnnxModel, OnnxSession
 from segmentation.model.opset import read_opsets
 from segmentation.model.placement import place
-from segmentation.model.port import Port
-from segmentation.remote.model import RemoteModel
+from segmentation.model.tensor_spec import TensorSpec
+from segmentation.remote.remote_model import RemoteModel
 
 _SECONDS = 600.0  # that a check may take
 _REMOTE_SECONDS = 60.0  # that a server may take for all runs
@@ -32,7 +30,7 @@ _TOLERANCE = 0.01  # how far probabilities may be from a sum of 1
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ModelSummary:
     """A model that the catalog knows of."""
 
     name: str
@@ -60,8 +58,8 @@ class Inspection:
     sha256: str | None
     opsets: dict[str, int]
     """Operator set by domain; empty where a server runs it."""
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     providers: tuple[str, ...]
     """Execution providers; of a model on a server, the server's name and version."""
     manifest: Manifest | None
@@ -76,7 +74,7 @@ class Inspection:
     """A manifest to begin with, where it has none."""
 
 
-def list_models(folder: Path | None, body_model: str | None) -> list[Listed]:
+def list_models(folder: Path | None, body_model: str | None) -> list[ModelSummary]:
     """Every model that there is a manifest for, by name.
 
     Raises:
@@ -89,7 +87,7 @@ def list_models(folder: Path | None, body_model: str | None) -> list[Listed]:
         default = named.manifest.name
         entries[default] = named
     return [
-        Listed(
+        ModelSummary(
             name=name,
             file=str(entry.weights or entry.manifest.place),
             installed=not entry.missing,
@@ -119,7 +117,7 @@ def inspect(
         if said.url is None:
             raise ModelError(f"{path} is a manifest: name its file, {said.file}")
         return _inspect_remote(said)
-    session = Session(path, providers=providers, threads=1)
+    session = OnnxSession(path, providers=providers, threads=1)
     manifest, faults = _described(path, folder)
     suggestion = None
     if manifest is None:
@@ -129,10 +127,10 @@ def inspect(
     if supposed.sha256 not in (None, digest):
         faults.append(f"its SHA-256 isn't the manifest's, which is {supposed.sha256}")
     milliseconds: dict[int, float] = {}
-    wrong = find_faults(supposed, session.inputs, session.outputs)
+    wrong = find_mismatches(supposed, session.inputs, session.outputs)
     if not wrong:
         engines = (
-            (count, Model.open(supposed, path, providers=providers, threads=count))
+            (count, OnnxModel.open(supposed, path, providers=providers, threads=count))
             for count in threads
         )
         wrong, milliseconds = _tried(supposed, engines, _SECONDS)

@@ -1,12 +1,10 @@
 """A manifest to begin with, for a model that has none, from its own inputs and outputs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from segmentation.model.port import Port
+from segmentation.model.tensor_spec import TensorSpec
 
 _SIDE = 512  # where the model leaves its size free
 _MOST = 256  # classes that a manifest may name
@@ -44,7 +42,9 @@ lower = ["class-2"]    # hips, legs
 """
 
 
-def suggest_manifest(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
+def suggest_manifest(
+    path: Path, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+) -> str:
     """The TOML of a manifest for the file at `path`, its guesses to be checked by a person.
 
     The output is guessed to be the first of four axes; of one plane it is a matte, of more they

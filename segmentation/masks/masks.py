@@ -1,7 +1,5 @@
 """From planes at the model's resolution to masks of the upright photo's own size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,17 +1,15 @@
 """From a background-removal network's output to a matte."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from segmentation.masks.regions import Plane, quantise
 from segmentation.model.engine import Tensor
-from segmentation.model.manifest import Result
+from segmentation.model.manifest import Output
 
 _HALF = 0.5
 
 
-def matte_plane(output: Tensor, said: Result) -> Plane:
+def matte_plane(output: Tensor, said: Output) -> Plane:
     """The foreground's share as 0 to 255, (rows, columns).
 
     Args:

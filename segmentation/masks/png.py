@@ -4,8 +4,6 @@ Pillow weighs five filters for every row, which doubles the time of a mask and w
 What is chosen here, and what it was measured against, is in docs/adr/0010-png-encoding.md.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,13 +20,13 @@ Pixels = npt.NDArray[np.uint8]
 
 _LEVEL = 1
 _MEMORY = 9  # zlib's largest hash: a little faster and smaller at every level
-_BAND = 1 << 20  # bytes filtered and deflated at a time: small enough for a core's cache
+_BAND = 1 << 20  # bytes filtered and deflated at a time: small sufficient_size for a core's cache
 _GREY, _RGBA = 0, 6  # PNG's colour types
 _NONE, _UP = 0, 2  # PNG's filters
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Encoding:
     """How the rows of one kind of picture are filtered and deflated."""
 
     colour: int
@@ -37,9 +35,9 @@ class _Way:
     strategy: int
 
 
-_FLAT = _Way(_GREY, 1, _NONE, zlib.Z_RLE)
-_SOFT = _Way(_GREY, 1, _UP, zlib.Z_RLE)
-_PHOTO = _Way(_RGBA, 4, _UP, zlib.Z_DEFAULT_STRATEGY)
+_FLAT = _Encoding(_GREY, 1, _NONE, zlib.Z_RLE)
+_SOFT = _Encoding(_GREY, 1, _UP, zlib.Z_RLE)
+_PHOTO = _Encoding(_RGBA, 4, _UP, zlib.Z_DEFAULT_STRATEGY)
 
 
 def encode_flat(mask: Pixels, deadline: Deadline) -> bytes:
@@ -92,7 +90,9 @@ def _bands(row: int, height: int) -> Iterator[slice]:
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
-def _encode(bands: Iterable[Pixels], size: tuple[int, int], way: _Way, deadline: Deadline) -> bytes:
+def _encode(
+    bands: Iterable[Pixels], size: tuple[int, int], way: _Encoding, deadline: Deadline
+) -> bytes:
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, way.strategy)
     parts = []
     above = np.zeros(size[0] * way.channels, np.uint8)

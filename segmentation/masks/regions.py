@@ -1,13 +1,11 @@
 """From a network's class planes to the region planes that masks are made of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from segmentation.masks.hips import above_hips
+from segmentation.masks.hip_line import above_hips
 from segmentation.model.engine import Tensor
 from segmentation.model.manifest import Classes, Manifest
 

@@ -1,7 +1,5 @@
 """How many cores this process really has, by the scheduler's affinity and its cgroup's quota."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """What runs a network: here (`model.Model`), or on a server (`remote.RemoteModel`)."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import numpy as np

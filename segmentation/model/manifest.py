@@ -4,8 +4,6 @@ The example to start from is `manifests/body-regions.toml`. Class names stand fo
 everywhere, so that a manifest can be read without counting.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path
@@ -23,7 +21,7 @@ from pydantic import (
 
 from segmentation.errors import ModelError
 
-Output = Literal["upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutout"]
+OutputName = Literal["upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutout"]
 """An output's name: in jobs, as the callback's file field, and as the PNG's stem."""
 
 Triple = tuple[float, float, float]
@@ -85,7 +83,7 @@ class Input(_Table):
     """Divided by after subtracting `mean`, a channel each, in the order of `colour`."""
 
 
-class Result(_Table):
+class Output(_Table):
     """`[output]`: what the model's output means."""
 
     kind: Literal["logits", "probabilities", "alpha"]
@@ -195,13 +193,13 @@ class Manifest(_Table):
     source: str
     """Where the model and the facts in this manifest come from, and its licence."""
 
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[OutputName, ...], Field(min_length=1)]
     """What a job gets that names no outputs."""
 
     input: Input
     """The table `[input]`."""
 
-    output: Result
+    output: Output
     """The table `[output]`."""
 
     classes: Classes | None = None
@@ -236,13 +234,13 @@ class Manifest(_Table):
         return self.file or self.url or ""
 
     @property
-    def possible(self) -> tuple[Output, ...]:
+    def possible(self) -> tuple[OutputName, ...]:
         """Every output that the model can give."""
-        matte: tuple[Output, ...] = ("alpha_mask", "cutout")
+        matte: tuple[OutputName, ...] = ("alpha_mask", "cutout")
         if self.classes is None:
             return matte
-        upper: tuple[Output, ...] = ("upper_body_mask",) if self.classes.upper else ()
-        lower: tuple[Output, ...] = ("lower_body_mask",) if self.classes.lower else ()
+        upper: tuple[OutputName, ...] = ("upper_body_mask",) if self.classes.upper else ()
+        lower: tuple[OutputName, ...] = ("lower_body_mask",) if self.classes.lower else ()
         return (*upper, *lower, "seg_map", *matte)
 
 

@@ -5,8 +5,6 @@ protobuf `ModelProto`: field 8 is `opset_import`, each with a domain (field 1) a
 (field 2).
 """
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO

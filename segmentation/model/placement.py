@@ -1,7 +1,5 @@
 """Where a photo lies in a model's input, and so where its masks lie in the output."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """From an upright picture to the tensor that a model takes."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

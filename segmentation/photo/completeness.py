@@ -6,8 +6,6 @@ and PNGs with damaged data, whose checksums Pillow doesn't look at. The costly p
 where the picture ends as such a one would.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

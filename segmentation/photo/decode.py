@@ -1,7 +1,5 @@
 """Decoding: bytes from anywhere become an upright RGB picture, or one clear error."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from segmentation.errors import (
     UnsupportedFormat,
 )
 from segmentation.photo.completeness import check_complete
-from segmentation.photo.formats import describe, sniff
+from segmentation.photo.formats import describe_file, detect_format
 from segmentation.photo.rgb import to_rgb
 
 Size = tuple[int, int]
@@ -57,7 +55,7 @@ class Photo:
     height: int
     """Height of the upright photo, in pixels."""
     picture: Image.Image
-    """RGB, upright; smaller than width x height where that was enough."""
+    """RGB, upright; smaller than width x height where that was sufficient_size."""
 
 
 def decode(
@@ -65,7 +63,7 @@ def decode(
     *,
     limits: ImageLimits,
     deadline: Deadline,
-    enough: Callable[[int, int], Size] | None,
+    sufficient_size: Callable[[int, int], Size] | None,
 ) -> Photo:
     """The photo, upright, in RGB: transparency over white, of an animation the first frame.
 
@@ -73,8 +71,9 @@ def decode(
         photo: The file.
         limits: What it may be.
         deadline: Checked whenever the decoder asks for more bytes.
-        enough: From the upright photo's width and height, the size that suffices: a JPEG is then
-            decoded at a half, quarter or eighth if it stays at least as large. None: full size.
+        sufficient_size: From the width and height of the upright photo, the size that suffices.
+            A JPEG is then decoded at a half, a quarter or an eighth, if that is still as large.
+            None: full size.
 
     Raises:
         InvalidImage: Empty, truncated or broken.
@@ -84,7 +83,7 @@ def decode(
     """
     _check_file(photo, limits)
     try:
-        return _decode(photo, limits, deadline, enough)
+        return _decode(photo, limits, deadline, sufficient_size)
     except SegmentationError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
@@ -100,7 +99,7 @@ def _check_file(photo: bytes, limits: ImageLimits) -> None:
         raise InvalidImage("The file is empty.")
     if len(photo) > limits.max_bytes:
         raise ImageTooLarge(f"The file has {len(photo):,} bytes, {limits.max_bytes:,} are allowed.")
-    if (found := sniff(photo)) not in {None, *limits.formats}:
+    if (found := detect_format(photo)) not in {None, *limits.formats}:
         _refuse(f"a {found} picture", limits)
 
 
@@ -113,23 +112,23 @@ def _decode(
     photo: bytes,
     limits: ImageLimits,
     deadline: Deadline,
-    enough: Callable[[int, int], Size] | None,
+    sufficient_size: Callable[[int, int], Size] | None,
 ) -> Photo:
-    found = sniff(photo)
+    found = detect_format(photo)
     try:
         image: Image.Image = Image.open(
             _TimedFile(photo, deadline), formats=[found] if found else sorted(limits.formats)
         )
     except UnidentifiedImageError:
         if found is None:
-            _refuse(describe(photo), limits)
+            _refuse(describe_file(photo), limits)
         raise InvalidImage(f"The file begins as {found}, but its header is broken.") from None
     with image:
         _check_pixels(image.size, limits)
         orientation = _orientation(image)
         width, height = image.size[::-1] if orientation in _SIDEWAYS else image.size
-        if enough is not None:
-            size = enough(width, height)
+        if sufficient_size is not None:
+            size = sufficient_size(width, height)
             image.draft(None, size[::-1] if orientation in _SIDEWAYS else size)
         image.load()
         check_complete(photo, image, deadline)

@@ -1,7 +1,5 @@
 """What a file is, told by its first bytes and never by its name."""
 
-from __future__ import annotations
-
 # First bytes, and the name that Pillow gives the format; longer ones first where they overlap.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -33,7 +31,7 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 _GLANCE = 1024  # bytes of a text that are looked at
 
 
-def sniff(photo: bytes) -> str | None:
+def detect_format(photo: bytes) -> str | None:
     """Pillow's name of the picture format that the file begins as; None when it is none known."""
     if photo[:4] == b"RIFF" and photo[8:12] == b"WEBP":
         return "WEBP"
@@ -42,7 +40,7 @@ def sniff(photo: bytes) -> str | None:
     return next((name for begin, name in _SIGNATURES if photo.startswith(begin)), None)
 
 
-def describe(photo: bytes) -> str:
+def describe_file(photo: bytes) -> str:
     """What a file that is no known picture looks like, as a phrase for the customer."""
     if photo[4:8] == b"ftyp":
         return "a video (MP4)"

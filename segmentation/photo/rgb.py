@@ -1,7 +1,5 @@
 """Any of Pillow's modes as RGB."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

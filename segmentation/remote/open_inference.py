@@ -5,8 +5,6 @@ inference_rest.md`) and Triton's "binary tensor data extension" (triton-inferenc
 `docs/protocol/extension_binary_data.md`).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from segmentation.model.engine import Tensor
-from segmentation.model.port import Port
+from segmentation.model.tensor_spec import TensorSpec
 
 BINARY_EXTENSION = "binary_tensor_data"
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -26,7 +24,7 @@ _BY_TYPE = {element: datatype for datatype, element in DATATYPES.items()}
 _NUMBERS = 8192  # of one piece of JSON: the encoder keeps Python's lock for as long as a piece
 
 
-def read_ports(tensors: Any) -> list[Port]:
+def read_ports(tensors: Any) -> list[TensorSpec]:
     """The inputs or outputs of a model's metadata; none where the server tells none.
 
     Raises:
@@ -39,7 +37,7 @@ def read_ports(tensors: Any) -> list[Port]:
 
 
 def write_request(
-    tensor: Tensor, *, feed: Port, fetch: str | None, binary: bool
+    tensor: Tensor, *, feed: TensorSpec, fetch: str | None, binary: bool
 ) -> tuple[dict[str, str], bytes]:
     """The headers and the body that ask for the output `fetch` (None: all) of `tensor`."""
     datatype = _BY_TYPE[feed.type]
@@ -93,10 +91,10 @@ def read_error(body: bytes) -> str:
     return str(words or body.decode(errors="replace"))[:300]
 
 
-def _port(tensor: Mapping[str, Any]) -> Port:
+def _port(tensor: Mapping[str, Any]) -> TensorSpec:
     shape = tuple("?" if length < 0 else int(length) for length in tensor["shape"])
     datatype = tensor["datatype"]
-    return Port(str(tensor["name"]), DATATYPES.get(datatype, str(datatype)), shape)
+    return TensorSpec(str(tensor["name"]), DATATYPES.get(datatype, str(datatype)), shape)
 
 
 def _numbers(data: np.ndarray) -> bytes:

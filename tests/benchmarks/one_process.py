@@ -41,7 +41,7 @@ def tensor_of(photo: bytes, model: Engine, limits: ImageLimits) -> Tensor:
         at = place(said, width, height)
         return at.inner_width, at.inner_height
 
-    decoded = decode(photo, limits=limits, deadline=Deadline(_SECONDS), enough=enough)
+    decoded = decode(photo, limits=limits, deadline=Deadline(_SECONDS), sufficient_size=enough)
     return preprocess(decoded.picture, said, place(said, decoded.width, decoded.height))
 
 

@@ -30,7 +30,7 @@ _OUTLINE = 3  # in pixels of the drawing, which is twice as large as what is sho
 
 
 @dataclass(frozen=True)
-class Entry:
+class Tile:
     """One photo of the sheet.
 
     Attributes:
@@ -50,7 +50,7 @@ class Entry:
     error: str | None = None
 
 
-def contact_sheet(entries: Sequence[Entry], path: Path) -> None:
+def contact_sheet(entries: Sequence[Tile], path: Path) -> None:
     """Write the contact sheet of `entries` to `path` as a PNG.
 
     One photo at a time is held in full, and every one is scaled down, so that many and large ones
@@ -71,7 +71,7 @@ def contact_sheet(entries: Sequence[Entry], path: Path) -> None:
     sheet.save(path, format="PNG")
 
 
-def _panel(entries: Sequence[Entry]) -> tuple[int, int]:
+def _panel(entries: Sequence[Tile]) -> tuple[int, int]:
     """The room that each picture gets: square, or narrower when all photos are."""
     height = next(height for most, height in _HEIGHTS if len(entries) <= most)
     widest = max((_aspect(entry.photo) for entry in entries), default=1.0)
@@ -99,7 +99,7 @@ def _columns(count: int, width: int, height: int) -> int:
     )
 
 
-def _legend(draw: ImageDraw.ImageDraw, entries: Sequence[Entry]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, entries: Sequence[Tile]) -> None:
     x, font = _GAP, ImageFont.load_default(size=16)
     for output, colour in _COLOURS.items():
         if any(output in entry.masks for entry in entries):
@@ -113,7 +113,7 @@ def _words(output: str) -> str:
     return output.removesuffix("_mask").replace("_", " ")
 
 
-def _cell(entry: Entry, panel: tuple[int, int]) -> Image.Image:
+def _cell(entry: Tile, panel: tuple[int, int]) -> Image.Image:
     """One entry: the photo, the photo with its masks, and two lines of words."""
     width, height = panel
     cell = Image.new("RGB", (2 * width + _GAP, height + _CAPTION), _PAPER)
@@ -177,7 +177,7 @@ def _blank(cell: Image.Image, left: int, panel: tuple[int, int], words: str) -> 
     draw.text(middle, words, _FAINT, ImageFont.load_default(size=16), anchor="mm")
 
 
-def _caption(cell: Image.Image, entry: Entry, *, top: int) -> None:
+def _caption(cell: Image.Image, entry: Tile, *, top: int) -> None:
     draw, width = ImageDraw.Draw(cell), cell.width
     ink = _ALARM if entry.state == "failed" else _FAINT
     small, large = ImageFont.load_default(size=15), ImageFont.load_default(size=17)

@@ -15,11 +15,11 @@ from rich.console import Console
 
 from consumer.kafka import topics
 from consumer.settings import KafkaSettings
-from producer_tools.cli.output import Format, say, words, write
+from producer_tools.cli.output import Format, print_message, stderr_console, write
 from producer_tools.local import ports
-from producer_tools.local.consumer import Consumer
-from producer_tools.local.demo.contact_sheet import Entry, contact_sheet
-from producer_tools.local.demo.jobs import Run
+from producer_tools.local.consumer_process import ConsumerProcess
+from producer_tools.local.demo.contact_sheet import Tile, contact_sheet
+from producer_tools.local.demo.jobs import DemoJobs
 from producer_tools.local.demo.photos import find_photos
 from producer_tools.local.errors import DiedAtStartError, LocalStackError, NoPhotosError
 from producer_tools.local.stack import LocalStack
@@ -35,7 +35,7 @@ _STAGES = tuple(TimingsMs.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DemoPhoto:
     """One photo and what became of it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Shown:
         }
 
 
-def stand_alone() -> None:
+def isolate_environment() -> None:
     """Take out of the environment what would come between this machine's own parts."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # a profile that isn't there, another endpoint
@@ -83,38 +83,42 @@ def stand_alone() -> None:
 
 
 def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -> int:
-    """Run the demo for people, and give the exit code."""
+    """DemoJobs the demo for people, and give the exit code."""
     try:
         found = find_photos(photos)
-        shown = run_demo(found, out=out, timeout=timeout, console=words())
+        shown = run_demo(found, out=out, timeout=timeout, console=stderr_console())
     except NoPhotosError as error:
-        say(f"maskline demo: {error}")
+        print_message(f"maskline demo: {error}")
         return 2
     except DiedAtStartError as error:
-        say(f"maskline demo: {error}")
+        print_message(f"maskline demo: {error}")
         return error.returncode if error.returncode in (2, 4) else 3
     except (LocalStackError, KafkaError, BotoCoreError, ClientError, OSError) as error:
-        say(f"maskline demo: {error or repr(error)}")
+        print_message(f"maskline demo: {error or repr(error)}")
         return 3
     except KeyboardInterrupt:
-        say("Stopped.")
+        print_message("Stopped.")
         return 130
     write(("job", "state", *_STAGES), [one.row() for one in shown], output)
-    say("Times in ms. `queued` is the wait before the job began, `total` is from there to its end.")
+    print_message(
+        "Times in ms. `queued` is the wait before the job began, `total` is from there to its end."
+    )
     for one in shown:
         if one.error:
-            say(f"{one.photo}: {one.error}")
+            print_message(f"{one.photo}: {one.error}")
     _say_where(shown, out)
     if any(one.state not in TERMINAL_STATES for one in shown):
         log = (out / LOG).read_text(errors="replace").splitlines()
-        say(
+        print_message(
             "\n".join([f"Not all jobs ended within {timeout:g} s. The consumer's log:", *log[-20:]])
         )
         return 5
     return int(any(one.state != "completed" for one in shown))
 
 
-def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Console) -> list[Shown]:
+def run_demo(
+    photos: Sequence[Path], *, out: Path, timeout: float, console: Console
+) -> list[DemoPhoto]:
     """Send the photos through the line; leave masks, contact sheet and the consumer's log in `out`.
 
     After `timeout` seconds it shows what there is, jobs that haven't ended included.
@@ -131,24 +135,26 @@ def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Cons
         kafka = KafkaSettings.model_construct(kafka_bootstrap_servers=stack.kafka.bootstrap_servers)
         asyncio.run(topics.create(kafka))
         console.print("Starting the consumer …")
-        with Consumer(stack.environment(), folder=out) as consumer:
+        with ConsumerProcess(stack.environment(), folder=out) as consumer:
             s3 = stack.s3.client()
             parts = (consumer, stack.kafka, stack.s3, stack.mask_assets)
-            events = asyncio.run(Run(jobs, kafka, s3, parts).follow(timeout, console))
+            events = asyncio.run(DemoJobs(jobs, kafka, s3, parts).follow(timeout, console))
             masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
-    shown = [Shown(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()]
+    shown = [
+        DemoPhoto(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()
+    ]
     contact_sheet([_entry(one) for one in shown[:MOST_ON_SHEET]], out / SHEET)
     return shown
 
 
-def _say_where(shown: Sequence[Shown], out: Path) -> None:
+def _say_where(shown: Sequence[DemoPhoto], out: Path) -> None:
     done = sum(one.state == "completed" for one in shown)
-    say(f"{done} of {len(shown)} photos done. In {out}:")
-    say(f"  {SHEET}  the photos with their masks drawn over them")
-    say(f"  masks/             {sum(len(one.masks) for one in shown)} masks")
-    say(f"  {LOG}       what the consumer said")
+    print_message(f"{done} of {len(shown)} photos done. In {out}:")
+    print_message(f"  {SHEET}  the photos with their masks drawn over them")
+    print_message(f"  masks/             {sum(len(one.masks) for one in shown)} masks")
+    print_message(f"  {LOG}       what the consumer said")
     if len(shown) > MOST_ON_SHEET:
-        say(f"The contact sheet shows the first {MOST_ON_SHEET} photos.")
+        print_message(f"The contact sheet shows the first {MOST_ON_SHEET} photos.")
 
 
 def name_jobs(photos: Sequence[Path]) -> list[str]:
@@ -172,9 +178,9 @@ def _save_masks(event: StatusEvent, s3: Any, out: Path) -> dict[str, Path]:
     return files
 
 
-def _entry(shown: Shown) -> Entry:
+def _entry(shown: DemoPhoto) -> Tile:
     result = shown.event.result if shown.event else None
-    return Entry(
+    return Tile(
         name=shown.photo.name,
         photo=shown.photo.read_bytes(),
         state=shown.state,

@@ -14,18 +14,18 @@ from consumer.settings import KafkaSettings
 from producer_tools.client.submit import submit_photo
 from producer_tools.client.topics import SendJob, following, submitting
 from producer_tools.local.errors import LocalStackError
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 from producer_tools.local.stack import UPLOAD_BUCKET
 from schemas.status import TERMINAL_STATES, StatusEvent
 
 _USER = "demo"
 
 
-class Run:
+class DemoJobs:
     """The photos' jobs, from submitting to their ends."""
 
     def __init__(
-        self, jobs: Mapping[str, Path], kafka: KafkaSettings, s3: Any, parts: Sequence[Part]
+        self, jobs: Mapping[str, Path], kafka: KafkaSettings, s3: Any, parts: Sequence[LocalServer]
     ) -> None:
         """`parts`: what must not end before the jobs do."""
         self._jobs = jobs

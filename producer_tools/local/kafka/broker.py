@@ -12,7 +12,7 @@ from rich.console import Console
 from producer_tools.local import ports
 from producer_tools.local.errors import DiedAtStartError
 from producer_tools.local.kafka import jars
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 
 # One partition for each of Kafka's own topics: a broker makes 50 of each otherwise, one file
 # handle after another, before the first group or transaction is served.
@@ -60,7 +60,7 @@ _JVM = (
 )
 
 
-class Kafka(Part):
+class Kafka(LocalServer):
     """A single-node Apache Kafka 4.3.
 
     Args:

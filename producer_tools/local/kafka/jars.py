@@ -19,7 +19,7 @@ from threading import Event
 from rich.console import Console
 
 from producer_tools.local.errors import FetchError
-from producer_tools.local.kafka.fetching import Fetching
+from producer_tools.local.kafka.download_progress import DownloadProgress
 
 KAFKA_VERSION = "4.3.0"
 
@@ -112,7 +112,9 @@ def _fetch(jars: Sequence[Jar], cache: Path, arriving: Path, console: Console) -
         console.print(f"{damaged} in the cache is damaged; it is fetched again.")
     if not jars:
         return
-    with Fetching(f"Apache Kafka {KAFKA_VERSION}", sum(jar.size for jar in jars), console) as shown:
+    with DownloadProgress(
+        f"Apache Kafka {KAFKA_VERSION}", sum(jar.size for jar in jars), console
+    ) as shown:
         stopping = Event()
         pool = ThreadPoolExecutor(_AT_ONCE)
         try:
@@ -123,7 +125,7 @@ def _fetch(jars: Sequence[Jar], cache: Path, arriving: Path, console: Console) -
             pool.shutdown(cancel_futures=True)
 
 
-def _fetch_jar(jar: Jar, arriving: Path, shown: Fetching, stopping: Event) -> Path:
+def _fetch_jar(jar: Jar, arriving: Path, shown: DownloadProgress, stopping: Event) -> Path:
     """Fetch one jar, whole, into `arriving`."""
 
     @contextmanager

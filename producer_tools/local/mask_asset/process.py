@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 
 from producer_tools.local import ports
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 
 BUCKET = "mask-assets"
 SECRET = "maskline-internal"  # noqa: S105 - for a service on this machine's loopback
 
 
-class MaskAssets(Part):
+class MaskAssets(LocalServer):
     """The mask-asset service; its answers can be told to go wrong.
 
     Args:
@@ -49,7 +49,7 @@ class MaskAssets(Part):
     def command(self, *, first: bool) -> tuple[str, ...]:
         """Give the service's command."""
         del first  # it keeps nothing in its folder
-        module = "producer_tools.local.mask_asset.server"
+        module = "producer_tools.local.mask_asset"
         return (sys.executable, "-m", module, str(self.port), BUCKET)
 
     def environment(self) -> dict[str, str]:

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from producer_tools.local.mask_asset.answers import failure, success, wrong
 from producer_tools.local.mask_asset.misbehaviour import RULES, Misbehaviour, Misbehaviours
 from producer_tools.local.mask_asset.multipart import Form, read_form
+from producer_tools.local.mask_asset.responses import failure, success, wrong
 from producer_tools.local.mask_asset.store import MaskStore, MaskStoreError
 from producer_tools.local.mask_asset.upload_log import UploadLog
 

@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 
 from producer_tools.local import ports
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 
 REGION = "us-east-1"
 ACCESS_KEY = "maskline"
@@ -19,7 +19,7 @@ SECRET_KEY = "maskline-secret"  # noqa: S105 - for a server that lives on this m
 _POLL_SECONDS = 0.01
 
 
-class S3(Part):
+class S3(LocalServer):
     """An S3 server, its objects in memory.
 
     `kill` and `restart` lose the objects. To have S3 away for a while and back with its objects,
@@ -38,7 +38,7 @@ class S3(Part):
     def command(self, *, first: bool) -> tuple[str, ...]:
         """Give the server's command."""
         del first  # it keeps nothing in its folder
-        module = "producer_tools.local.s3.server"
+        module = "producer_tools.local.s3.moto_server"
         return (sys.executable, "-m", module, str(self.port), ACCESS_KEY)
 
     def environment(self) -> dict[str, str]:
