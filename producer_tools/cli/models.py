@@ -86,14 +86,14 @@ def check_model(
         write(("fact", "value"), rows, output)
     else:
         write((), [facts], output)
-    for fault in found.faults:
-        print_message(f"wrong: {fault}")
+    for problem in found.problems:
+        print_message(f"wrong: {problem}")
     if found.suggestion is not None:
         print_message(
             f"A manifest to begin with, to be saved beside the file as {file.stem}.toml:\n"
         )
         print_message(found.suggestion)
-    return not found.faults
+    return not found.problems
 
 
 def _facts(found: Inspection) -> dict[str, object]:
@@ -111,7 +111,7 @@ def _facts(found: Inspection) -> dict[str, object]:
             _threads(count): round(milliseconds, 2)
             for count, milliseconds in found.milliseconds.items()
         },
-        "wrong": list(found.faults),
+        "wrong": list(found.problems),
     }
 
 

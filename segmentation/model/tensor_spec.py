@@ -1,23 +1,25 @@
-"""An input or output of a model, as the model declares it."""
+"""The declaration of one input or output of a model."""
 
 from dataclasses import dataclass
 
-INPUT_TYPES = ("float", "float16", "double", "uint8")
-"""Element types that a photo can be fed as."""
+import numpy as np
+
+NUMPY_TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64, "uint8": np.uint8}
+"""NumPy's type for each element type that the model's input may have, by ONNX's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A named tensor."""
+    """Name, element type and shape of a tensor."""
 
     name: str
     type: str
     """ONNX's element type, such as float."""
     shape: tuple[int | str, ...]
-    """A number where the axis is fixed; its name, or ?, where it is free."""
+    """For each axis its length, or if the length is free, its name or `?`."""
 
     def fixed(self, axis: int) -> int | None:
-        """The length of an axis; None where it is free."""
+        """Return the length of an axis, or None if it is free."""
         length = self.shape[axis]
         return length if isinstance(length, int) else None
 

@@ -11,7 +11,8 @@ from segmentation.deadline import Deadline
 from segmentation.model.engine import Engine, Tensor
 from segmentation.model.placement import place
 from segmentation.model.preprocess import preprocess
-from segmentation.photo.decode import ImageLimits, decode
+from segmentation.photo.decode import decode
+from segmentation.photo.limits import ImageLimits
 from segmentation.segment import segment
 
 T = TypeVar("T")

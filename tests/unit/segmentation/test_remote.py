@@ -164,7 +164,7 @@ def test_an_endless_answer_is_not_read(
     remote: RemoteModel, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends at the bound."""
-    remote.terms(deadline)
+    remote.metadata(deadline)
     monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1000)
     with pytest.raises(EngineUnavailable, match="longer than"):
         remote.run(noise(), deadline)
