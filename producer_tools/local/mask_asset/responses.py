@@ -1,4 +1,4 @@
-"""What the mask-asset service answers, rightly and wrongly."""
+"""The responses of the mask-asset service, correct and wrong ones."""
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -7,32 +7,32 @@ from producer_tools.local.mask_asset.misbehaviour import Misbehaviour
 
 
 def success(stored_keys: dict[str, str]) -> Response:
-    """The masks are kept, and this is where."""
+    """Return the response that the masks are stored, and where."""
     return JSONResponse({"status": "success", "stored_keys": stored_keys})
 
 
 def failure(status: int, message: str) -> Response:
-    """The masks are not kept, and this is why."""
+    """Return the response that the masks are not stored, and why."""
     return JSONResponse({"status": "failure", "message": message}, status)
 
 
-def wrong(rule: Misbehaviour) -> Response:
-    """What the rule says."""
-    if rule.mode == "close":
-        return _Cut()
-    if rule.mode == "malformed":
+def wrong_response(misbehaviour: Misbehaviour) -> Response:
+    """Return the wrong response that the misbehaviour describes."""
+    if misbehaviour.mode == "close":
+        return _CutResponse()
+    if misbehaviour.mode == "malformed":
         return Response(b'{"status": "succ', media_type="application/json")
-    answer = failure(rule.status or 200, "told to fail")
-    if rule.retry_after is not None:
-        answer.headers["Retry-After"] = rule.retry_after
-    return answer
+    response = failure(misbehaviour.status or 200, "this failure was ordered")
+    if misbehaviour.retry_after is not None:
+        response.headers["Retry-After"] = misbehaviour.retry_after
+    return response
 
 
-class _Cut(Response):
-    """An answer whose connection ends half-way."""
+class _CutResponse(Response):
+    """A response whose connection ends in the middle of its body."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head and the first bytes of a longer body; the server then cuts the line."""
+        """Send the head and the first bytes of a longer body. The server then closes."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b'{"status":', "more_body": True})
