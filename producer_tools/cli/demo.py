@@ -16,7 +16,7 @@ def show_demo(
         list[Path] | None,
         typer.Argument(
             metavar="[PHOTO…]",
-            help="Photos or folders of photos; none: public-domain photos from installed packages.",
+            help="Photos or folders of photos. None: public-domain photos from installed packages.",
             show_default=False,
         ),
     ] = None,
@@ -29,7 +29,7 @@ def show_demo(
     output: FormatOption = Format.table,
 ) -> None:
     """Run photos through a real Kafka, S3, consumer and callback on this machine."""
-    try:  # here and not above: only the demo needs what comes with the extra `local`
+    try:  # imported here, because only the demo needs the packages of the extra `local`
         from producer_tools.local.demo.demo import demo, isolate_environment
     except ModuleNotFoundError as error:
         print_message(

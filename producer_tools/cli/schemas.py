@@ -1,4 +1,4 @@
-"""`maskline schemas`: the message contract as files."""
+"""`maskline schemas`: writes the message contract to files."""
 
 from pathlib import Path
 

@@ -79,7 +79,7 @@ class MaskAssets(LocalServer):
         self._misbehaviours = misbehaviours
 
     def uploads(self, *, since: int = 0) -> list[dict[str, Any]]:
-        """Return the uploads from number `since` on, as dictionaries with the fields of `Upload`."""
+        """Return the uploads from number `since` on, each with the fields of `Upload`."""
         response = httpx.get(f"{self.url}{LOG_PATH}", params={"from": since}, timeout=60)
         return [json.loads(line) for line in response.raise_for_status().text.splitlines()]
 

@@ -4,11 +4,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from producer_tools.local.mask_asset.misbehaviour import Misbehaviour
+from schemas.callback import CallbackReply
 
 
 def success(stored_keys: dict[str, str]) -> Response:
     """Return the response that the masks are stored, and where."""
-    return JSONResponse({"status": "success", "stored_keys": stored_keys})
+    reply = CallbackReply(status="success", stored_keys=stored_keys)
+    return Response(reply.write(), media_type="application/json")
 
 
 def failure(status: int, message: str) -> Response:
