@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas import cloud_events
 from schemas.asyncapi_messages import HTTP_BINDING, KAFKA_BINDING, asyncapi_messages, ref
 from schemas.json_schema import Schema, shared_schemas
 from schemas.topics import CONSUMER_GROUP, TopicSpec, topic_specs
@@ -19,7 +20,7 @@ def asyncapi() -> Schema:
             "description": "Photos of people come in on Kafka, body-region masks come out: in "
             "order, exactly once. Read every topic with isolation.level=read_committed.",
         },
-        "defaultContentType": "application/json",
+        "defaultContentType": cloud_events.JSON,
         "channels": {
             "jobs": _topic(specs["jobs"], "Job"),
             "status": _topic(specs["status"], "StatusEvent"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from reprlib import Repr
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import ValidationError
 
@@ -14,8 +14,7 @@ PRIVATE_FIELDS = frozenset({"callback_url"})
 class InvalidMessage(Exception):
     """The bytes are not a valid message. The text states which field is wrong and why."""
 
-    code: ClassVar = "invalid_message"
-    retryable: ClassVar = False
+    code: ClassVar[Literal["invalid_message"]] = "invalid_message"
 
 
 def invalid_message(noun: str, error: ValidationError) -> InvalidMessage:
