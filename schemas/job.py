@@ -20,8 +20,7 @@ OUTPUTS: tuple[OutputName, ...] = get_args(OutputName)
 
 
 DEFAULT_PROVIDER = "qwen"
-"""The first customer's component, which this service replaces, calls itself `qwen` and sends this
-name to the mask-asset service. Nothing here depends on the value."""
+"""The first customer's component calls itself `qwen`. The name selects nothing in this service."""
 
 
 def _null_is(default: object) -> BeforeValidator:

@@ -1,4 +1,4 @@
-"""The command `maskline` with all its subcommands. docs/operating.md lists the exit codes."""
+"""The command `maskline` with its subcommands."""
 
 import sys
 from importlib import import_module
@@ -48,7 +48,11 @@ def maskline() -> None:
 
 
 def main() -> None:
-    """Run `maskline`. If it can't start, print the reason and exit with a code for the reason."""
+    """Run `maskline`. If a command can't start, print the reason and exit with its code.
+
+    The code is 2 for wrong settings, 3 if a service can't be reached, 4 if a model is missing or
+    broken.
+    """
     try:
         app()
     except StartError as error:

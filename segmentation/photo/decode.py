@@ -1,4 +1,4 @@
-"""Decodes a file to an upright RGB picture. A file of any content gives a `SegmentationError`."""
+"""Decodes a file to an upright RGB picture. A file that can't be used is a `SegmentationError`."""
 
 import io
 from collections.abc import Callable

@@ -59,7 +59,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
 """What of ours a module may import besides its own room; the longest name counts."""
 
 DOORS = {
-    "onnxruntime": ("segmentation.model.onnx_model", "segmentation.catalog.inspection", "training"),
+    "onnxruntime": ("segmentation.model.onnx_model", "training"),
     "torch": ("training",),
     "boto3": ("consumer.s3", "producer_tools.local"),
     "botocore": ("consumer.s3", "producer_tools.local"),
