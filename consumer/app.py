@@ -19,7 +19,7 @@ from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
 from consumer.settings import Settings
 from consumer.telemetry.metrics import Metrics, watch_loop
-from consumer.telemetry.probes import HealthServer
+from consumer.telemetry.probes import ProbeServer
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
@@ -34,7 +34,7 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        StartError: it can't start; the message says what to do.
+        StartError: it can't start. The message names the remedy.
     """
     catalog = await asyncio.to_thread(load_models, settings)
     await check_topics(settings)
@@ -54,7 +54,7 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
         )
         metrics.follow(report.stats)
         await stack.enter_async_context(
-            HealthServer(
+            ProbeServer(
                 settings.serving.host,
                 settings.serving.health_port,
                 live=report.live,

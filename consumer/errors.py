@@ -6,8 +6,8 @@
     ├── JobFailed     this job is at fault: dead letter, terminal `failed`, the line goes on
     ├── JobCancelled  a user asked for this job's end: terminal `cancelled`, the line goes on
     ├── Unavailable   a service that every job needs is at fault: hold, nothing is settled
-    ├── LaneLost      the partition may be another's by now: leave the group, join anew
-    ├── LaneHalted    going on would lose or flood: stand still, say why, wait for a person
+    ├── LaneLost      another consumer may own the partition now: leave the group, join again
+    ├── LaneHalted    going on would lose records or flood the dead letters: wait for an operator
     └── StartError    we can't start: the message says what to do, the process exits
 """
 
@@ -45,7 +45,7 @@ class LaneLost(Exception):
 
 
 class LaneHalted(Exception):
-    """Going on needs a person's decision: nothing more is settled until a restart."""
+    """An operator must decide how to go on. Nothing more is settled until a restart."""
 
 
 class StartError(Exception):

@@ -13,9 +13,9 @@ _M_ARENA_MAX = -8  # malloc.h
 
 
 def limit() -> bool:
-    """Make malloc share two arenas among the threads to come; say whether it is ours to do.
+    """Make malloc share two arenas among the threads to come; return whether that was done.
 
-    It isn't where another C library is in use, or where MALLOC_ARENA_MAX says how many.
+    It isn't done where another C library is in use, or where MALLOC_ARENA_MAX is set.
     """
     if platform.libc_ver()[0] != "glibc" or "MALLOC_ARENA_MAX" in os.environ:
         return False

@@ -102,7 +102,7 @@ class Attempt:
                 async with asyncio.timeout(ABANDON_SECONDS):
                     await self._publish_retry(
                         "internal_error",
-                        "the consumer left; the next owner begins anew",
+                        "the consumer left; the next owner begins the job again",
                         stage="line",
                     )
 
@@ -197,8 +197,8 @@ class Attempt:
         log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
         await self._publish_retry(reason.code, str(reason), stage=reason.stage)
 
-    async def _publish_retry(self, code: ErrorCode, words: str, *, stage: str) -> None:
-        error = ErrorInfo(code=code, message=words, stage=stage, retryable=True)
+    async def _publish_retry(self, code: ErrorCode, message: str, *, stage: str) -> None:
+        error = ErrorInfo(code=code, message=message, stage=stage, retryable=True)
         event = status_event(
             self._record,
             "retrying",

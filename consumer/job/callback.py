@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import Self
 
 from consumer.backoff import Backoff, parse_retry_after
 from consumer.errors import JobFailed, StartError, Unavailable
@@ -25,11 +25,11 @@ from schemas.callback import (
 from schemas.errors import InvalidMessage
 from schemas.job import Job
 
-RETRIES: Final = 5
-BACKOFF: Final = Backoff(first=1.0, longest=16.0)
-RETRIED: Final = frozenset({408, 425, 429})
-SET_UP_WRONGLY: Final = frozenset({401, 403, 404, 405})
-_SHOWN_BODY: Final = 200
+RETRIES = 5
+BACKOFF = Backoff(first=1.0, longest=16.0)
+RETRIED = frozenset({408, 425, 429})
+SET_UP_WRONGLY = frozenset({401, 403, 404, 405})
+_SHOWN_BODY = 200
 
 
 class _SetUpWrongly(Unavailable):
@@ -41,7 +41,7 @@ class _Upload:
     """One job's masks, ready to be sent as often as it takes."""
 
     url: str
-    ours: bool
+    to_mask_asset_url: bool
     """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
     headers: Mapping[str, str]
     body: bytes
@@ -50,11 +50,11 @@ class _Upload:
     def receiver(self) -> str:
         """The receiver's name for people: where the URL leads, without path and query."""
         scheme, host, port = origin(self.url)
-        return f"{'MASK_ASSET_URL' if self.ours else 'callback_url'} ({scheme}://{host}:{port})"
+        return f"{'MASK_ASSET_URL' if self.to_mask_asset_url else 'callback_url'} ({scheme}://{host}:{port})"
 
 
 class Callback:
-    """Uploads masks, and tells what an answer means for the job and for the line."""
+    """Uploads masks, and decides what an answer means for the job and for the line."""
 
     def __init__(
         self,
@@ -140,27 +140,27 @@ class Callback:
         return await self._deliver(upload, on_retry)
 
     async def _deliver(self, upload: _Upload, on_retry: OnRetry) -> dict[str, str]:
-        attempt = partial(self._try, upload)
+        post_once = partial(self._try, upload)
         try:
-            return await self._with_retries(attempt, on_retry)
+            return await self._with_retries(post_once, on_retry)
         except Unavailable as error:
-            if upload.ours:
-                return await self._holds.until_available(attempt, on_retry=on_retry, failed=error)
+            if upload.to_mask_asset_url:
+                return await self._holds.until_available(post_once, on_retry=on_retry, failed=error)
             raise JobFailed(error.code, str(error), stage=error.stage) from error
 
     async def _with_retries(
-        self, attempt: Callable[[], Awaitable[dict[str, str]]], on_retry: OnRetry
+        self, post_once: Callable[[], Awaitable[dict[str, str]]], on_retry: OnRetry
     ) -> dict[str, str]:
         for retries in range(RETRIES):
             try:
-                return await attempt()
+                return await post_once()
             except _SetUpWrongly:
                 raise
             except Unavailable as error:
                 delay = max(BACKOFF.delay(retries), error.retry_after or 0.0)
                 await on_retry(error, delay)
                 await self._sleep(delay)
-        return await attempt()
+        return await post_once()
 
     async def _try(self, upload: _Upload) -> dict[str, str]:
         outcome = "rejected"
@@ -185,23 +185,23 @@ class Callback:
         raise _unavailable(f"{upload.receiver} gave {reason}")
 
     def _stored_keys(self, answer: Answer, upload: _Upload) -> dict[str, str]:
-        """Read the answer as `stored_keys`, or say what it means instead."""
-        told = f"{upload.receiver} answered {answer.status}{self._shown(answer)}"
+        """Read the answer as `stored_keys`; raise what it means where it isn't that."""
+        reason = f"{upload.receiver} answered {answer.status}{self._shown(answer)}"
         if answer.status in RETRIED or answer.status >= 500:
-            raise _unavailable(told, retry_after=parse_retry_after(answer.retry_after))
-        if answer.status in SET_UP_WRONGLY and upload.ours:
+            raise _unavailable(reason, retry_after=parse_retry_after(answer.retry_after))
+        if answer.status in SET_UP_WRONGLY and upload.to_mask_asset_url:
             wrong = "MASK_COMPONENT_SECRET" if answer.status in (401, 403) else "MASK_ASSET_URL"
             raise _SetUpWrongly(
-                "callback_unavailable", f"{told}; is {wrong} right?", stage="callback"
+                "callback_unavailable", f"{reason}; is {wrong} right?", stage="callback"
             )
         if not 200 <= answer.status < 300:
-            raise _rejected(told)
+            raise _rejected(reason)
         if answer.body is None:
-            raise _rejected(told)
+            raise _rejected(reason)
         try:
             return CallbackReply.read(answer.body).stored_keys
         except InvalidMessage as error:
-            raise _rejected(f"{told} ({str(error).replace(self._secret, '***')})") from None
+            raise _rejected(f"{reason} ({str(error).replace(self._secret, '***')})") from None
 
     def _shown(self, answer: Answer) -> str:
         """Show the beginning of the answer in one line; an echo of our secret is not shown."""

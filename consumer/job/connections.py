@@ -1,8 +1,8 @@
 """Open connections to HTTP receivers: HTTP/1.1 by h11 over asyncio's streams.
 
-httpx parses URLs and finds the certificates, and this is the only door to it. Its client isn't
+httpx parses URLs and finds the certificates. Its client isn't
 used: it would keep cookies of one customer's endpoint, read proxies from the environment (through
-which the secret would go) and follow redirects if told to; and of a small post's processor time
+which the secret would go) and follow redirects if set so; and of a small post's processor time
 its pool and layers are five sixths (docs/adr/0015-posts-by-h11.md).
 """
 
@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Self
+from typing import Self
 
 import h11
 import httpx
@@ -22,14 +22,14 @@ import httpx
 Origin = tuple[str, str, int]
 """Scheme, host and port, in the one spelling that `origin` gives."""
 
-MAX_REPLY: Final = 64 * 1024
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+MAX_REPLY = 64 * 1024
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Below the 5 s after which uvicorn and Node close an idle connection: a connection that is closed
 # just while we post on it looks like a broken one.
-_IDLE_SECONDS: Final = 4.0
-_NEXT_ADDRESS_SECONDS: Final = 0.25  # of a host with several, as RFC 8305 has it
-_READ_BYTES: Final = 64 * 1024
+_IDLE_SECONDS = 4.0
+_NEXT_ADDRESS_SECONDS = 0.25  # of a host with several, as RFC 8305 has it
+_READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Connections:
 
         Raises:
             TimeoutError: there was no whole answer in time.
-            ConnectionError: there was none at all; the text says why.
+            ConnectionError: there was none at all; the message has the reason.
         """
         where = origin(url)
         connection = self._idle_one(where)
@@ -138,8 +138,8 @@ class _Connection:
         if content is not None:
             self._end()
         retry_after = next((v for name, v in response.headers if name == b"retry-after"), None)
-        told = None if retry_after is None else retry_after.decode("latin-1")
-        return Answer(response.status_code, told, content)
+        asked = None if retry_after is None else retry_after.decode("latin-1")
+        return Answer(response.status_code, asked, content)
 
     async def _content(self) -> bytes | None:
         chunks: list[bytes] = []

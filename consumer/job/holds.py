@@ -5,7 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from consumer.backoff import Backoff
 from consumer.errors import Unavailable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 OnRetry = Callable[[Unavailable, float], Awaitable[None]]
 """Called before each wait, with the fault and the longest wait in seconds."""
 
-BACKOFF: Final = Backoff(first=1.0, longest=10.0, least_share=0.0)
+BACKOFF = Backoff(first=1.0, longest=10.0, least_share=0.0)
 """Full jitter: jobs that were turned away together don't come back together."""
 
 
@@ -37,25 +37,25 @@ class Holds:
 
     async def until_available(
         self,
-        attempt: Callable[[], Awaitable[T]],
+        call: Callable[[], Awaitable[T]],
         *,
         on_retry: OnRetry,
         failed: Unavailable | None = None,
     ) -> T:
-        """Repeat the attempt for as long as it says `Unavailable`; return what it returns.
+        """Repeat the call for as long as it raises `Unavailable`; return its result.
 
         Whatever else it raises is raised. `failed` is a failure that has just happened: then a
-        wait comes before the first attempt.
+        wait comes before the first call.
         """
         if failed is None:
             try:
-                return await attempt()
+                return await call()
             except Unavailable as error:
                 failed = error
-        return await self._hold(attempt, on_retry, failed)
+        return await self._hold(call, on_retry, failed)
 
     async def _hold(
-        self, attempt: Callable[[], Awaitable[T]], on_retry: OnRetry, failed: Unavailable
+        self, call: Callable[[], Awaitable[T]], on_retry: OnRetry, failed: Unavailable
     ) -> T:
         code, place, tries = failed.code, object(), 0
         answered = self._answered[code]
@@ -67,16 +67,16 @@ class Holds:
                 await on_retry(failed, delay)
                 await _sleep(delay, until=answered)
                 tries += 1
-                # Taken before the attempt: an answer to another that comes meanwhile counts.
+                # Taken before the call: an answer to another job that comes meanwhile counts.
                 answered = self._answered[code]
                 try:
-                    return await attempt()
+                    return await call()
                 except Unavailable as error:
                     failed = error
         finally:
             self._waiting.pop(place, None)
             self._metrics.holding.labels(code).dec()
-            # The service has answered, or nobody asks any more: the others try at once.
+            # The service has answered, or no job waits any more: the others try at once.
             self._answered.pop(code, answered).set()
 
     def _delay(self, tries: int, failed: Unavailable) -> float:

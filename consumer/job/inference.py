@@ -61,7 +61,7 @@ class Inference:
         """Ask the server that runs the model whether a segmentation is worth a try; needs no slot.
 
         Raises:
-            Unavailable: it isn't; also while what it serves isn't what the manifest says.
+            Unavailable: it isn't. The same while the server's model doesn't fit the manifest.
         """
         try:
             await asyncio.to_thread(model.check)

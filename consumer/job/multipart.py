@@ -9,9 +9,8 @@ from schemas.callback import FILE_TYPE, file_name
 def encode_form(fields: Mapping[str, str], files: Mapping[str, bytes]) -> tuple[str, bytes]:
     """Build a multipart/form-data body; return its content type and its bytes.
 
-    `files` are PNGs by name; the file `mask` is sent as `mask.png`. Names are ours, of the
-    alphabet of Python identifiers; a field's value may be any text, since nobody can guess the
-    boundary.
+    `files` are PNGs by output name. Names are identifiers of ours. A field's value may be any
+    text, since the boundary can't be guessed.
     """
     boundary = secrets.token_hex(16)
     parts: list[bytes] = []

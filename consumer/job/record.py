@@ -23,7 +23,7 @@ class Record:
 
     @property
     def source(self) -> Source:
-        """Where the record stands, as every event about it says."""
+        """The record's topic, partition and offset, as in every event about it."""
         return Source(topic=self.topic, partition=self.partition, offset=self.offset)
 
     @property

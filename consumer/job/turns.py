@@ -1,4 +1,4 @@
-"""Turns: whoever drew first goes first, however long the others have been ready."""
+"""Turns: jobs begin a stage in the order in which they drew their turns."""
 
 import asyncio
 from collections import OrderedDict
@@ -16,11 +16,11 @@ class Turn:
         await self._called.wait()
 
     def pass_on(self) -> None:
-        """Let the next one come; without effect the second time."""
+        """Let the next turn come. A second call has no effect."""
         self._turns.remove(self)
 
     def call(self) -> None:
-        """Tell the one who waits that its turn has come."""
+        """Wake the job that waits for this turn."""
         self._called.set()
 
 

@@ -1,4 +1,4 @@
-"""aiokafka's clients, started and stopped within a deadline, whatever the broker does."""
+"""aiokafka's clients, started and stopped within a deadline whatever the broker does."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ STOP_SECONDS = 5.0
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> bool:
-    """Stop whatever the broker does; say whether all went well, the leaving of a group included.
+    """Stop within a deadline; return whether it went well, the leaving of a group included.
 
     In a task of its own: `stop()` cancels its fetches, and where one waits to be repeated, since
     the broker is away, that fetch's CancelledError comes out of `stop()` as if we were cancelled.

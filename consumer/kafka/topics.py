@@ -1,4 +1,4 @@
-"""The line's topics: made as the contract says, and held against it."""
+"""The line's topics: created as `schemas.topics` describes them, and compared with that."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ class Difference:
 
 
 async def check(settings: KafkaSettings) -> list[Difference]:
-    """Say how the line's topics differ from the contract.
+    """Give the differences between the line's topics and `schemas.topics`.
 
     Raises:
         StartError: Kafka can't be reached, or refuses us.
@@ -135,7 +135,7 @@ async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas:
 
 
 async def _appeared(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    """Wait until a broker that has made topics tells of them, which is a moment later."""
+    """Wait until the broker lists the topics that it has just made."""
     async with asyncio.timeout(REACH_SECONDS):
         while names - {topic["topic"] for topic in await admin.describe_topics()}:  # noqa: ASYNC110
             await asyncio.sleep(APPEAR_SECONDS)

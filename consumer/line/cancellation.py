@@ -1,4 +1,4 @@
-"""Cancellation: what the control topic asks for, brought to the jobs that it is about."""
+"""Cancellation: the cancels of the control topic, applied to the jobs that they name."""
 
 import asyncio
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ class Cancellations:
         try:
             yield
         except asyncio.CancelledError:
-            # The lane cancels its tasks too, when it is closed: that is nobody's request.
+            # The lane cancels its tasks too, when it is closed: no user asked for that.
             if offset < self._before.get(job_id, 0) and task.uncancel() == 0:
                 raise JobCancelled from None
             raise

@@ -112,7 +112,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait({polling, stopping})
 
     def progress(self) -> tuple[int | None, int | None]:
-        """The offset of the next record to take, and the topic's end as last heard."""
+        """The offset of the next record to take, and the topic's end as last fetched."""
         if self.assigned is None or self.lane is None:
             return None, None
         return self._position, self._consumer.highwater(self.assigned)

@@ -108,7 +108,7 @@ class Lane:
         await self._abandon()
 
     async def halt(self, reason: str) -> None:
-        """Stand still: settle nothing more, and say why, until a person restarts the consumer."""
+        """Settle nothing more until an operator restarts the consumer; log the reason."""
         self.halted = reason
         log.error("line.halted", reason=reason)
         await self._stop_settling()

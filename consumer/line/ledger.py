@@ -35,7 +35,7 @@ class Starts:
     bookmark: int
     """Offset in the status topic of the first."""
     computing: dict[int, bool] = field(default_factory=dict)
-    """By attempt: whether its last event says that it was computing."""
+    """By attempt: whether its last event is `processing`."""
 
 
 class Ledger:

@@ -31,7 +31,7 @@ SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
 
 
 class Line:
-    """Joins the group and, whenever its lane is lost, leaves it and joins anew."""
+    """Joins the group. Whenever its lane is lost, it leaves and joins again."""
 
     def __init__(
         self,

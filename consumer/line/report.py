@@ -1,4 +1,4 @@
-"""What the consumer says of itself: whether it lives, whether it is ready, how far it has come."""
+"""The consumer's state for the probes and `/stats`: live, ready, how far it has come."""
 
 from typing import Any
 

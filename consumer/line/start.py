@@ -1,4 +1,4 @@
-"""Where a lane starts: after the last settled record, wherever that is told."""
+"""Where a lane starts: after the last settled record, or at the operator's `--from-offset`."""
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -52,7 +52,7 @@ async def find_start(
     if start > end:
         raise LaneHalted(
             f"group {settings.consumer_group} has settled {partition.topic} up to offset"
-            f" {start}, but the topic ends at {end}: was it made anew? Use another"
+            f" {start}, but the topic ends at {end}: was it deleted and created again? Use another"
             " CONSUMER_GROUP, or delete the group's offsets"
         )
     return start, bookmark

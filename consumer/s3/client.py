@@ -1,14 +1,14 @@
 """boto3's client of S3, set up for a service that retries by itself."""
 
-from typing import Any, Final
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from consumer.settings import S3Settings
 
-CONNECT_SECONDS: Final = 5
-READ_SECONDS: Final = 30
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
 
 
 def make_client(settings: S3Settings, *, connections: int) -> Any:

@@ -4,8 +4,6 @@ Where it isn't known whose fault an answer is, it counts as the photo's: one pho
 the line, and `DEAD_LETTER_LIMIT` stops a line that would throw all of them away.
 """
 
-from typing import Final
-
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -18,7 +16,7 @@ from consumer.backoff import parse_retry_after
 from consumer.errors import JobFailed, Unavailable
 from schemas.job import ImageReference
 
-OUR_CREDENTIALS: Final = frozenset({
+OUR_CREDENTIALS = frozenset({
     "AccountProblem",
     "AuthFailure",
     "AuthorizationHeaderMalformed",  # also: signed for another region
@@ -48,7 +46,7 @@ OUR_CREDENTIALS: Final = frozenset({
 })  # fmt: skip
 """S3 refuses us, whatever we ask for: a person must mend the settings."""
 
-BUSY: Final = frozenset({
+BUSY = frozenset({
     "BandwidthLimitExceeded",
     "InternalError",
     "OperationAborted",
@@ -64,8 +62,8 @@ BUSY: Final = frozenset({
 })  # fmt: skip
 """S3 can't serve us now."""
 
-_UNAVAILABLE_STATUS: Final = frozenset({301, 302, 307, 308, 401, 407, 408, 425, 429})
-_THE_PHOTOS: Final = (ParamValidationError, EndpointProviderError)
+_UNAVAILABLE_STATUS = frozenset({301, 302, 307, 308, 401, 407, 408, 425, 429})
+_THE_PHOTOS = (ParamValidationError, EndpointProviderError)
 """No request can be made for a bucket or key of that name."""
 
 
@@ -86,14 +84,14 @@ def _answer(error: ClientError, reference: ImageReference) -> JobFailed | Unavai
     text = str(error.response.get("Error", {}).get("Message", ""))
     meta = error.response.get("ResponseMetadata", {})
     status = int(meta.get("HTTPStatusCode", 0))
-    told = f"S3 answered {status} {code}: {text}"[:500]
+    answer = f"S3 answered {status} {code}: {text}"[:500]
     if code in OUR_CREDENTIALS | BUSY or status in _UNAVAILABLE_STATUS or not 300 <= status < 500:
         return Unavailable(
             "storage_unavailable",
-            told,
+            answer,
             stage="fetch",
             retry_after=parse_retry_after(meta.get("HTTPHeaders", {}).get("retry-after")),
         )
     if status == 403:
-        return JobFailed("image_forbidden", f"{reference}: {told}", stage="fetch")
-    return JobFailed("image_not_found", f"{reference}: {told}", stage="fetch")
+        return JobFailed("image_forbidden", f"{reference}: {answer}", stage="fetch")
+    return JobFailed("image_not_found", f"{reference}: {answer}", stage="fetch")

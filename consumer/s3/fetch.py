@@ -41,7 +41,7 @@ class Images:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Fetches that were cancelled may still wait for S3; they are daemons and hold up nobody.
+        # Cancelled fetches may still wait for S3. Their daemon threads don't delay the exit.
         await self._threads.run(self._client.close)
         self._threads.close()
 

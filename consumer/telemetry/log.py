@@ -1,7 +1,6 @@
-"""Words on stderr: structlog's and the standard library's, one line each, JSON or for people.
+"""The log on stderr, one line an event: JSON, or coloured text for a terminal.
 
-Signature: `configure(level, renderer, *, secrets=())`; then everywhere
-`log = structlog.get_logger()` and `log.info("noun.verb_past", key=value)`.
+Events are named noun.verb_past: `log.info("lane.opened", offset=offset)`.
 """
 
 import json
@@ -10,14 +9,14 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import Processor, WrappedLogger
 
-LOUDEST_LIBRARIES: Final = logging.WARNING
-REPEATED_SECONDS: Final = 1.0
-_REMEMBERED: Final = 1000
+LOUDEST_LIBRARIES = logging.WARNING
+REPEATED_SECONDS = 1.0
+_REMEMBERED = 1000
 
 
 def configure(
@@ -48,36 +47,37 @@ def configure(
     )
     handler.addFilter(_is_news)
     handler.addFilter(_Repetitions())
-    # aiokafka, botocore and uvicorn tell at INFO what we tell in our own words.
+    # At INFO, aiokafka, botocore and uvicorn repeat what our own events report.
     logging.basicConfig(level=LOUDEST_LIBRARIES, handlers=[handler], force=True)
-    # Kafka 4 refuses each transaction's first batch once; the retry is no news to anybody.
+    # Kafka 4 refuses each transaction's first batch once. The retry is routine.
     logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nobody has heard of it: a lane that is lost in a transaction has said why.
+    """Whether the record is worth a line.
 
-    aiokafka leaves the same error in futures that it gives to nobody, and asyncio complains.
+    When a lane is lost in a transaction, `lane.lost` gives the reason. aiokafka leaves the same
+    error in futures that it never hands out, and asyncio logs each of them.
     """
     kind = record.exc_info[0] if record.exc_info else None
     return not (record.name == "asyncio" and kind and kind.__module__.startswith("aiokafka."))
 
 
 class _Repetitions(logging.Filter):
-    """Drops what a library said a moment ago: aiokafka tells each try to reach a lost broker."""
+    """Drops a line that a library repeats: aiokafka logs every try to reach a lost broker."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[tuple[str, str], float] = {}
+        self._logged: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        words = (record.name, record.getMessage())
-        if record.created - self._said.get(words, 0.0) < REPEATED_SECONDS:
+        line = (record.name, record.getMessage())
+        if record.created - self._logged.get(line, 0.0) < REPEATED_SECONDS:
             return False
-        if len(self._said) == _REMEMBERED:
-            self._said.clear()
-        self._said[words] = record.created
+        if len(self._logged) == _REMEMBERED:
+            self._logged.clear()
+        self._logged[line] = record.created
         return True
 
 

@@ -3,28 +3,28 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from schemas.status import ErrorCode
 
-STAGES: Final = ("queued", "fetch", "preprocess", "segment", "masks", "callback", "total")
+STAGES = ("queued", "fetch", "preprocess", "segment", "masks", "callback", "total")
 """The stages of a job, as in a status event's `timings_ms`."""
 
-HELD: Final[tuple[ErrorCode, ...]] = (
+HELD: tuple[ErrorCode, ...] = (
     "storage_unavailable",
     "callback_unavailable",
     "internal_error",
 )
 """What the line can wait for; `internal_error` is a model's server."""
 
-_STAGE_SECONDS: Final = (
+_STAGE_SECONDS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800
 )  # fmt: skip
-_LAG_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
-_RUN_JOBS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-_LOOP_INTERVAL: Final = 0.05
+_LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_RUN_JOBS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_LOOP_INTERVAL = 0.05
 
 
 class Metrics:
@@ -32,37 +32,37 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
-        self.registry: Final = registry
+        self.registry = registry
 
         # The job's way.
-        self.jobs: Final = Counter(
+        self.jobs = Counter(
             "mask_jobs",
             "Jobs settled, by terminal state; code is empty unless the job failed.",
             ["state", "code"],
             registry=registry,
         )
-        self.dead_letters: Final = Counter(
+        self.dead_letters = Counter(
             "mask_dead_letters", "Dead letters settled, by code.", ["code"], registry=registry
         )
-        self.stage_seconds: Final = Histogram(
+        self.stage_seconds = Histogram(
             "mask_stage_seconds",
             "How long a stage of a job took; queued counts from the record's timestamp.",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
-        self.in_flight: Final = Gauge(
+        self.in_flight = Gauge(
             "mask_in_flight", "Records taken and not yet settled.", registry=registry
         )
 
         # What the line waits for.
-        self.holding: Final = Gauge(
+        self.holding = Gauge(
             "mask_holding",
             "Jobs that wait for a service to come back, by the service's code.",
             ["code"],
             registry=registry,
         )
-        self.callback_tries: Final = Counter(
+        self.callback_tries = Counter(
             "mask_callback_tries",
             "Tries of the callback: stored, rejected, unavailable or misconfigured.",
             ["outcome"],
@@ -70,36 +70,36 @@ class Metrics:
         )
 
         # Settling.
-        self.settle_seconds: Final = Histogram(
+        self.settle_seconds = Histogram(
             "mask_settle_seconds",
-            "How long a transaction took that settled a run of jobs.",
+            "How long a transaction took that settled a batch of jobs.",
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
-        self.settle_run_jobs: Final = Histogram(
+        self.settle_run_jobs = Histogram(
             "mask_settle_run_jobs",
             "Jobs settled in one transaction.",
             buckets=_RUN_JOBS,
             registry=registry,
         )
-        self.lanes_lost: Final = Counter(
+        self.lanes_lost = Counter(
             "mask_lanes_lost", "Times that a lane was fenced or lost.", registry=registry
         )
 
         # Where the line is: offsets have gaps, so the lag is an upper bound of records.
-        self.position: Final = Gauge(
+        self.position = Gauge(
             "mask_position", "Offset of the next record to settle.", registry=registry
         )
-        self.end_offset: Final = Gauge(
+        self.end_offset = Gauge(
             "mask_end_offset", "End offset of the jobs topic.", registry=registry
         )
-        self.lag: Final = Gauge(
+        self.lag = Gauge(
             "mask_lag", "Offsets between position and end, transaction markers included.",
             registry=registry,
         )  # fmt: skip
 
         # The process itself: memory, descriptors and processor time as mask_process_….
-        self.loop_lag_seconds: Final = Histogram(
+        self.loop_lag_seconds = Histogram(
             "mask_loop_lag_seconds",
             "How late the event loop woke a sleeper.",
             buckets=_LAG_SECONDS,

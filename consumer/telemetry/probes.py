@@ -1,20 +1,11 @@
-"""The consumer's HTTP: `/livez`, `/readyz`, `/metrics` and `/stats`.
-
-Signatures::
-
-    Check(ok: bool, detail: str = "")
-    HealthServer(host, port, *, live: Callable[[], str | None],
-                 ready: Callable[[], Mapping[str, Check]],
-                 stats: Callable[[], Stats | Awaitable[Stats]],
-                 registry: CollectorRegistry)                    # async with; then .port
-"""
+"""The consumer's HTTP: `/livez`, `/readyz`, `/metrics` and `/stats`."""
 
 import errno
 import inspect
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -27,7 +18,7 @@ from consumer.errors import StartError
 
 Stats = Mapping[str, Any]
 
-_STOP_SECONDS: Final = 1
+_STOP_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +29,7 @@ class Check:
     detail: str = ""
 
 
-class HealthServer:
+class ProbeServer:
     """Answers on `HEALTH_PORT` from within the event loop, so that an answer proves it turns."""
 
     def __init__(
@@ -51,7 +42,7 @@ class HealthServer:
         stats: Callable[[], Stats | Awaitable[Stats]],
         registry: CollectorRegistry,
     ) -> None:
-        """`live` tells why the line makes no progress, or None; port 0 takes any free port."""
+        """`live` gives the reason why only a restart helps, or None. Port 0 takes any free port."""
         self._host = host
         self.port = port
         self._live = live

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.errors import StartError
 from consumer.telemetry.metrics import Metrics
-from consumer.telemetry.probes import Check, HealthServer, Stats
+from consumer.telemetry.probes import Check, ProbeServer, Stats
 
 
 class Consumer:
@@ -31,9 +31,9 @@ class Consumer:
         """Say how far it is."""
         return {"queue_max": 100, "position": None}
 
-    def server(self, host: str = "127.0.0.1", port: int = 0) -> HealthServer:
+    def server(self, host: str = "127.0.0.1", port: int = 0) -> ProbeServer:
         """Make a server for it."""
-        return HealthServer(
+        return ProbeServer(
             host,
             port,
             live=self.live,
@@ -43,7 +43,7 @@ class Consumer:
         )
 
 
-async def get(server: HealthServer, path: str) -> httpx.Response:
+async def get(server: ProbeServer, path: str) -> httpx.Response:
     """Ask the server over HTTP."""
     async with httpx.AsyncClient(trust_env=False) as client:
         return await client.get(f"http://127.0.0.1:{server.port}{path}")
