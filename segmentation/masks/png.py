@@ -78,10 +78,9 @@ def encode_cutout(picture: Image.Image, matte: Pixels, deadline: Deadline) -> by
     def band(rows: slice) -> Pixels:
         layer = picture.crop((0, rows.start, width, rows.stop))
         layer.putalpha(Image.fromarray(matte[rows]))
-        whole = np.frombuffer(layer.tobytes(), np.uint32).reshape(
-            -1, width
-        )  # one number for each pixel
-        return (whole * (matte[rows] > 0)).view(np.uint8)
+        # One number for each pixel.
+        pixels = np.frombuffer(layer.tobytes(), np.uint32).reshape(-1, width)
+        return (pixels * (matte[rows] > 0)).view(np.uint8)
 
     bands = (band(rows) for rows in _bands(width * _CUTOUT.channels, height))
     return _encode(bands, (width, height), _CUTOUT, deadline)

@@ -171,9 +171,8 @@ def _download(
         timeout=30,
     )
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-    (downloads / artifact.component.path_prefix / jar.name).unlink(
-        missing_ok=True
-    )  # left by an earlier try
+    # An earlier try may have left an incomplete file.
+    (downloads / artifact.component.path_prefix / jar.name).unlink(missing_ok=True)
     return Path(artifact.resolve())
 
 
