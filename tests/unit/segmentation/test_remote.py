@@ -15,9 +15,9 @@ from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 from segmentation.model.engine import Engine, Tensor
 from segmentation.model.manifest import Manifest
-from segmentation.remote import exchange
-from segmentation.remote.model import RemoteModel
+from segmentation.remote import http_client
 from segmentation.remote.open_inference import read_response
+from segmentation.remote.remote_model import RemoteModel
 from tests.v2_server import Fault, V2Server
 
 
@@ -164,8 +164,8 @@ def test_an_endless_answer_is_not_read(
     remote: RemoteModel, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends at the bound."""
-    remote.terms(deadline)
-    monkeypatch.setattr(exchange, "MAX_REPLY", 1000)
+    remote.metadata(deadline)
+    monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1000)
     with pytest.raises(EngineUnavailable, match="longer than"):
         remote.run(noise(), deadline)
 

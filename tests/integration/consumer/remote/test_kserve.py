@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from producer_tools.local.demo.photos import demo_photos
 from segmentation.catalog.catalog import PACKAGED, Catalog
 from segmentation.deadline import Deadline
-from segmentation.photo.decode import ImageLimits
+from segmentation.photo.limits import ImageLimits
 from segmentation.segment import segment
 from tests.integration.consumer.conftest import Bench
 from tests.integration.consumer.remote.conftest import InferenceServer
