@@ -23,7 +23,7 @@ from consumer.telemetry.probes import ProbeServer
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
-from segmentation.photo.decode import ImageLimits
+from segmentation.photo.limits import ImageLimits
 
 log = structlog.get_logger()
 

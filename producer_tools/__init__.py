@@ -1,1 +1,1 @@
-"""What people use around the service: the command line and the local stack."""
+"""Tools for people who use the service: the command line, a client, and the local stack."""

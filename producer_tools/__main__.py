@@ -1,4 +1,4 @@
-"""`python -m producer_tools`: the same as `maskline`."""
+"""Runs the command line: `python -m producer_tools` is the same as `maskline`."""
 
 from producer_tools.cli.app import main
 

@@ -1,1 +1,1 @@
-"""The wire contract: every message that goes over Kafka or the callback."""
+"""The message contract: every message that is sent over Kafka or to the callback."""

@@ -1,10 +1,11 @@
-"""AsyncAPI 3.0 of the four topics and the callback, seen from the service."""
+"""The AsyncAPI 3.0 document of the four topics and the callback, from the service's view."""
 
 from typing import Any
 
+from schemas import cloud_events
 from schemas.asyncapi_messages import HTTP_BINDING, KAFKA_BINDING, asyncapi_messages, ref
 from schemas.json_schema import Schema, shared_schemas
-from schemas.topics import TopicSpec, topic_specs
+from schemas.topics import CONSUMER_GROUP, TopicSpec, topic_specs
 
 
 def asyncapi() -> Schema:
@@ -19,7 +20,7 @@ def asyncapi() -> Schema:
             "description": "Photos of people come in on Kafka, body-region masks come out: in "
             "order, exactly once. Read every topic with isolation.level=read_committed.",
         },
-        "defaultContentType": "application/json",
+        "defaultContentType": cloud_events.JSON,
         "channels": {
             "jobs": _topic(specs["jobs"], "Job"),
             "status": _topic(specs["status"], "StatusEvent"),
@@ -59,7 +60,7 @@ def _topic(spec: TopicSpec, message: str) -> Schema:
 
 
 def _callback_channel() -> Schema:
-    """Describe the mask-asset service; its address is a setting, or the job's own."""
+    """Describe the mask-asset service. Its address is a setting, or comes from the job."""
     return {
         "address": None,
         "description": "The mask-asset service: MASK_ASSET_URL, or the job's callback_url.",
@@ -71,10 +72,10 @@ def _callback_channel() -> Schema:
 
 
 def _operations() -> Schema:
-    """Say what the service receives and what it sends."""
+    """Describe what the service receives and what it sends."""
     group = {
         "kafka": {
-            "groupId": {"type": "string", "default": "mask-segmentation"},
+            "groupId": {"type": "string", "default": CONSUMER_GROUP},
             "bindingVersion": KAFKA_BINDING,
         }
     }
@@ -88,10 +89,11 @@ def _operations() -> Schema:
             "send",
             "status",
             "StatusEvent",
-            "Tell how a job goes; exactly one terminal event for every record, in offset order.",
+            "Report the progress of a job. Every record gets exactly one terminal event, in offset "
+            "order.",
         ),
         "sendDeadLetter": _operation(
-            "send", "deadLetters", "DeadLetter", "Put a job record aside that failed."
+            "send", "deadLetters", "DeadLetter", "Keep the record of a job that failed."
         ),
         "uploadMasks": {
             **_operation("send", "callback", "Masks", "Upload the masks of a job."),
@@ -105,7 +107,7 @@ def _operations() -> Schema:
 
 
 def _operation(action: str, channel: str, message: str, summary: str) -> Schema:
-    """Describe one message going one way."""
+    """Describe the sending or receiving of one kind of message."""
     return {
         "action": action,
         "channel": ref("channels", channel),

@@ -1,18 +1,16 @@
 """The messages of the AsyncAPI document: their headers, keys and payloads."""
 
-from typing import Final
-
 from schemas import callback, cloud_events, trace_context
 from schemas.job import OUTPUTS
 from schemas.json_schema import Schema
 from schemas.status import STATES
 
-KAFKA_BINDING: Final = "0.5.0"
-HTTP_BINDING: Final = "0.3.0"
+KAFKA_BINDING = "0.5.0"
+HTTP_BINDING = "0.3.0"
 
-TRACE: Final = {
+TRACE = {
     "type": "string",
-    "description": "W3C trace context, carried from the job to its callback and status events.",
+    "description": "W3C trace context, copied from the job to its callback and status events.",
     "pattern": trace_context.PATTERN,
 }
 
@@ -23,7 +21,7 @@ def asyncapi_messages() -> Schema:
         "Job": _message("Job", headers=_headers({trace_context.HEADER: TRACE})),
         "StatusEvent": _message("StatusEvent", headers=_cloud_event_headers()),
         "DeadLetter": {
-            "summary": "The job record as it arrived, and in its headers why it failed.",
+            "summary": "The job record as it arrived. Its headers state why it failed.",
             "contentType": "application/octet-stream",
             "headers": ref("components", "schemas", "DeadLetter"),
             "payload": {"description": "The value of the job record, byte for byte, or null."},
@@ -32,8 +30,8 @@ def asyncapi_messages() -> Schema:
         "Cancel": _message("Cancel"),
         "Masks": _masks(),
         "CallbackReply": {
-            "summary": "The answer to an upload that took the masks.",
-            "contentType": "application/json",
+            "summary": "The response to an upload that was accepted.",
+            "contentType": cloud_events.JSON,
             "payload": ref("components", "schemas", "CallbackReply"),
             "bindings": {"http": {"statusCode": 200, "bindingVersion": HTTP_BINDING}},
         },
@@ -41,15 +39,15 @@ def asyncapi_messages() -> Schema:
 
 
 def ref(*path: str) -> Schema:
-    """Point to another place of the document."""
+    """Refer to another place of the document."""
     return {"$ref": "#/" + "/".join(path)}
 
 
 def _message(name: str, headers: Schema | None = None) -> Schema:
-    """Describe a JSON message that is keyed by its job."""
+    """Describe a JSON message whose key is its job."""
     key = "The job_id." if name != "StatusEvent" else "The key of the job record, or null."
     return {
-        "contentType": "application/json",
+        "contentType": cloud_events.JSON,
         **({} if headers is None else {"headers": headers}),
         "payload": ref("components", "schemas", name),
         "bindings": _key(key),
@@ -76,7 +74,7 @@ def _headers(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
 
 
 def _cloud_event_headers() -> Schema:
-    """Describe a status event's headers: CloudEvents 1.0 in Kafka's binary mode."""
+    """Describe a status event's headers (CloudEvents 1.0, Kafka's binary mode)."""
     properties: Schema = {
         cloud_events.SPEC_VERSION: {"type": "string", "const": cloud_events.VERSION},
         cloud_events.ID: {"type": "string", "description": "The event_id."},
@@ -90,7 +88,7 @@ def _cloud_event_headers() -> Schema:
             "format": "date-time",
             "description": "The occurred_at.",
         },
-        cloud_events.SUBJECT: {"type": "string", "description": "The job_id, where there is one."},
+        cloud_events.SUBJECT: {"type": "string", "description": "The job_id, if there is one."},
         cloud_events.CONTENT_TYPE: {"type": "string", "const": cloud_events.JSON},
     }
     required = tuple(name for name in properties if name != cloud_events.SUBJECT)
@@ -98,8 +96,10 @@ def _cloud_event_headers() -> Schema:
 
 
 def _masks() -> Schema:
-    """Describe the upload: a form of fields and PNG files."""
-    fields = {name: {"type": "string", "description": "The job's."} for name in callback.FIELDS}
+    """Describe the upload: a form with fields and PNG files."""
+    fields = {
+        name: {"type": "string", "description": f"The job's {name}."} for name in callback.FIELDS
+    }
     files = {
         output: {
             "type": "string",
@@ -112,7 +112,7 @@ def _masks() -> Schema:
         callback.AUTH_HEADER: {"type": "string", "description": "MASK_COMPONENT_SECRET."},
         callback.IDEMPOTENCY_HEADER: {
             "type": "string",
-            "description": "[replay_id/]job_id/topic/partition/offset: the same on every retry.",
+            "description": "[replay_id/]job_id/topic/partition/offset, the same on every retry.",
         },
         trace_context.HEADER: TRACE,
     }

@@ -1,24 +1,22 @@
-"""CloudEvents 1.0 in Kafka's binary mode: the headers of a status event."""
+"""The headers of a status event: CloudEvents 1.0 in Kafka's binary mode."""
 
-from typing import Final
+ID = "ce_id"
+TYPE = "ce_type"
+SOURCE = "ce_source"
+TIME = "ce_time"
+SUBJECT = "ce_subject"
+SPEC_VERSION = "ce_specversion"
+CONTENT_TYPE = "content-type"
 
-ID: Final = "ce_id"
-TYPE: Final = "ce_type"
-SOURCE: Final = "ce_source"
-TIME: Final = "ce_time"
-SUBJECT: Final = "ce_subject"
-SPEC_VERSION: Final = "ce_specversion"
-CONTENT_TYPE: Final = "content-type"
-
-VERSION: Final = "1.0"
-JSON: Final = "application/json"
+VERSION = "1.0"
+JSON = "application/json"
 
 
 def event_type(state: str) -> str:
-    """Give the `ce_type` of an event of that state."""
+    """Return the `ce_type` of an event with this state."""
     return f"maskline.job.{state}.v1"
 
 
 def event_source(group: str) -> str:
-    """Give the `ce_source` of a consumer group's events."""
+    """Return the `ce_source` of a consumer group's events."""
     return f"/maskline/{group}"

@@ -1,4 +1,4 @@
-"""What an operator asks of the line: so far, to cancel a job."""
+"""Messages of the control topic. So far there is one: a request to cancel a job."""
 
 from typing import Annotated
 
@@ -9,13 +9,14 @@ from schemas.timestamp import Timestamp
 
 
 class Cancel(Message):
-    """Cancel a job's records before an offset; a later job of the same id is untouched."""
+    """Cancel the records of a job before an offset. A later job with the same id is unaffected."""
 
     job_id: JobId
-    """The job; also the record's key."""
+    """The job. It is also the record's key."""
     before_offset: Count
-    """The jobs topic's end when it was asked: records of the job below it are cancelled."""
+    """The end offset of the jobs topic at the time of the request. Records of the job with a
+    smaller offset are cancelled."""
     requested_at: Timestamp
-    """When it was asked."""
+    """When the cancel was requested."""
     reason: Annotated[str, Field(max_length=500)] | None = None
-    """Why, in the asker's words."""
+    """Why, as free text."""

@@ -1,62 +1,62 @@
-"""A dead letter: the job record as it arrived, and in its headers why it failed."""
+"""A dead letter: the job record as it arrived, with headers that state why it failed."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
-from schemas.errors import InvalidMessage, invalid
-from schemas.message import INT64_MAX, Part
+from schemas.errors import InvalidMessage, invalid_message
+from schemas.message import INT64_MAX, MessagePart
 from schemas.status import MAX_ERROR_TEXT, ErrorInfo, Source
 from schemas.timestamp import Timestamp
 
 Headers = Sequence[tuple[str, bytes | None]]
-"""A record's headers in order; a name may come twice, and Kafka knows a null value."""
+"""A record's headers in order. A name may occur twice, and a value may be null."""
 
-TOPIC: Final = "__connect.errors.topic"
-PARTITION: Final = "__connect.errors.partition"
-OFFSET: Final = "__connect.errors.offset"
-STAGE: Final = "__connect.errors.stage"
-EXCEPTION_CLASS: Final = "__connect.errors.exception.class.name"
-EXCEPTION_MESSAGE: Final = "__connect.errors.exception.message"
-ERROR_CODE: Final = "mask-error-code"
-FAILED_AT: Final = "mask-failed-at"
+TOPIC = "__connect.errors.topic"
+PARTITION = "__connect.errors.partition"
+OFFSET = "__connect.errors.offset"
+STAGE = "__connect.errors.stage"
+EXCEPTION_CLASS = "__connect.errors.exception.class.name"
+EXCEPTION_MESSAGE = "__connect.errors.exception.message"
+ERROR_CODE = "mask-error-code"
+FAILED_AT = "mask-failed-at"
 
-Decimal = Annotated[
+HeaderInteger = Annotated[
     int,
     Field(ge=0, le=INT64_MAX),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,19}$"}),
 ]
-"""A whole number that a header carries as decimal digits."""
+"""A whole number, written in a header as decimal digits."""
 
 
-class DeadLetter(Part):
-    """Why a job record was put aside: the headers added to those that it arrived with."""
+class DeadLetter(MessagePart):
+    """Why a job failed: the headers that are added to those of its record."""
 
     topic: str = Field(alias=TOPIC)
     """The topic that the record was read from."""
-    partition: Decimal = Field(alias=PARTITION)
-    """The record's partition there, in decimal digits."""
-    offset: Decimal = Field(alias=OFFSET)
-    """The record's offset there, in decimal digits."""
+    partition: HeaderInteger = Field(alias=PARTITION)
+    """The record's partition in that topic, in decimal digits."""
+    offset: HeaderInteger = Field(alias=OFFSET)
+    """The record's offset in that topic, in decimal digits."""
     stage: str = Field(alias=STAGE)
-    """Where on the job's way it failed."""
+    """The stage at which the job failed."""
     exception_class: str = Field(alias=EXCEPTION_CLASS)
-    """Full name of the exception."""
+    """Full name of the exception's class."""
     exception_message: str = Field(alias=EXCEPTION_MESSAGE, max_length=MAX_ERROR_TEXT)
-    """What it said, cut to 1,000 characters."""
+    """The exception's message, cut to 1,000 characters."""
     error_code: str = Field(alias=ERROR_CODE)
     """The error's code, as in the status event."""
     failed_at: Timestamp = Field(alias=FAILED_AT)
-    """When it failed."""
+    """When the job failed."""
 
     @classmethod
     def read(cls, headers: Headers) -> Self:
-        """Read a dead letter's headers; of a name that comes twice, the last was added here.
+        """Read a dead letter's headers. If a name occurs twice, the last one counts.
 
         Raises:
-            InvalidMessage: when a header is missing or makes no sense.
+            InvalidMessage: A header is missing or its value is invalid.
         """
         try:
             texts = {
@@ -68,7 +68,7 @@ class DeadLetter(Part):
         except UnicodeDecodeError as error:
             raise InvalidMessage(f"DeadLetter: a header is not UTF-8: {error.reason}") from None
         except ValidationError as error:
-            raise invalid("DeadLetter", error) from None
+            raise invalid_message("DeadLetter", error) from None
 
     def write(self) -> list[tuple[str, bytes]]:
         """Write the eight headers, in the contract's order."""
@@ -76,21 +76,21 @@ class DeadLetter(Part):
         return [(name, str(values[name]).encode()) for name in HEADERS]
 
 
-HEADERS: Final = tuple(str(field.alias) for field in DeadLetter.model_fields.values())
-"""Names of the headers that a dead letter adds, in order."""
+HEADERS = tuple(str(field.alias) for field in DeadLetter.model_fields.values())
+"""Names of the headers that a dead letter adds, in the contract's order."""
 
 
 def dead_letter_headers(
     arrived: Headers, *, source: Source, error: ErrorInfo, exception: str, failed_at: datetime
 ) -> list[tuple[str, bytes | None]]:
-    """Give the headers of a dead letter: those of the record as it arrived, then ours.
+    """Return the headers of a dead letter: those of the job record, then ours.
 
     Args:
-        arrived: the record's own headers, kept untouched, first.
-        source: the record.
-        error: why it failed, as in its status event.
-        exception: full name of the exception's class, `module.Class`.
-        failed_at: when it failed, as in its status event.
+        arrived: The headers of the job record. They come first and unchanged.
+        source: The job record.
+        error: Why it failed, as in its status event.
+        exception: Full name of the exception's class, `module.Class`.
+        failed_at: When it failed, as in its status event.
     """
     letter = DeadLetter.model_validate(
         {
@@ -108,7 +108,7 @@ def dead_letter_headers(
 
 
 def arrived_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
-    """Give the headers that the record had before it became a dead letter, for a redrive."""
+    """Return the headers that the job record had before it became a dead letter (for a redrive)."""
     own = len(headers) - len(HEADERS)
     if tuple(name for name, _ in headers[own:]) != HEADERS:
         raise InvalidMessage("DeadLetter: the headers don't end with those of a dead letter")

@@ -1,10 +1,10 @@
-"""One message of each kind, as it goes over the wire: in the schemas, the docs and the tests."""
+"""Example messages. The schemas, the docs and the tests use them."""
 
-from typing import Any, Final
+from typing import Any
 
 from schemas import topics
 
-JOB: Final[dict[str, Any]] = {
+JOB: dict[str, Any] = {
     "job_id": "f20d441e-a7db-4c51-9b5e-3f0e3a1c2d4b",
     "user_id": "u-42",
     "provider": "qwen",
@@ -19,20 +19,20 @@ JOB: Final[dict[str, Any]] = {
     "metadata": {"station": "3"},
 }
 
-SMALLEST_JOB: Final[dict[str, Any]] = {
+SMALLEST_JOB: dict[str, Any] = {
     "job_id": "f20d441e-a7db-4c51-9b5e-3f0e3a1c2d4b",
     "user_id": "u-42",
     "image": "s3://uploads/u-42/front.jpg",
 }
 
-CANCEL: Final[dict[str, Any]] = {
+CANCEL: dict[str, Any] = {
     "job_id": "f20d441e-a7db-4c51-9b5e-3f0e3a1c2d4b",
     "before_offset": 4711,
     "requested_at": "2026-11-22T10:31:00.000Z",
     "reason": None,
 }
 
-COMPLETED: Final[dict[str, Any]] = {
+COMPLETED: dict[str, Any] = {
     "event_id": "0c5b1f0e-6d0c-4d1b-9f0a-5b8f6f1b2a3c",
     "job_id": "f20d441e-a7db-4c51-9b5e-3f0e3a1c2d4b",
     "user_id": "u-42",
@@ -70,7 +70,7 @@ COMPLETED: Final[dict[str, Any]] = {
     "replay_id": None,
 }
 
-UNREADABLE: Final[dict[str, Any]] = {
+UNREADABLE: dict[str, Any] = {
     "event_id": "7b9a7f64-0e0c-4a53-8a1e-2f6f0a9d4c11",
     "job_id": None,
     "user_id": None,
@@ -94,7 +94,7 @@ UNREADABLE: Final[dict[str, Any]] = {
     "replay_id": None,
 }
 
-DEAD_LETTER: Final[dict[str, Any]] = {
+DEAD_LETTER: dict[str, Any] = {
     "__connect.errors.topic": topics.JOBS,
     "__connect.errors.partition": "0",
     "__connect.errors.offset": "18",
@@ -105,7 +105,7 @@ DEAD_LETTER: Final[dict[str, Any]] = {
     "mask-failed-at": "2026-11-22T10:30:01.300Z",
 }
 
-CALLBACK_REPLY: Final[dict[str, Any]] = {
+CALLBACK_REPLY: dict[str, Any] = {
     "status": "success",
     "stored_keys": {
         "upper_body_mask": "minio://masks/u-42/f20d441e/upper_body_mask.png",

@@ -1,20 +1,19 @@
-"""The contract written to files, for programs and for people; the same bytes every time."""
+"""Writes the message contract to files. The same models always give the same bytes."""
 
 import json
 from pathlib import Path
-from typing import Final
 
 from schemas.asyncapi import asyncapi
 from schemas.json_schema import MESSAGES, Schema, message_schema
 from schemas.message_page import message_page
 
-ROOT: Final = Path(__file__).parent.parent
-GENERATED: Final = ROOT / "schemas" / "generated"
-PAGE: Final = ROOT / "docs" / "messages.md"
+ROOT = Path(__file__).parent.parent
+GENERATED = ROOT / "schemas" / "generated"
+PAGE = ROOT / "docs" / "messages.md"
 
 
 def export(directory: Path) -> list[Path]:
-    """Write a JSON Schema for each message and `asyncapi.json`; give the files written."""
+    """Write a JSON Schema for each message, and `asyncapi.json`. Return the paths."""
     documents = {f"{message.name}.schema.json": message_schema(message) for message in MESSAGES}
     documents["asyncapi.json"] = asyncapi()
     directory.mkdir(parents=True, exist_ok=True)
@@ -22,18 +21,18 @@ def export(directory: Path) -> list[Path]:
 
 
 def export_page(path: Path) -> Path:
-    """Write the message contract for people, in Markdown."""
+    """Write the page that documents the messages, in Markdown."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return _write(path, message_page())
 
 
 def _text(document: Schema) -> str:
-    """Lay a document out for reading and for line-by-line comparison."""
+    """Format a document so that people can read it and compare it line by line."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _write(path: Path, text: str) -> Path:
-    """Write UTF-8 with plain line ends on every system."""
+    """Write UTF-8 with the line ends of Unix on every system."""
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
 

@@ -1,26 +1,27 @@
-"""Where a photo lies: a bucket, a key and perhaps a version."""
+"""The reference to a photo in S3: a bucket, a key and optionally a version."""
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 from urllib.parse import quote, unquote
 
-MAX_KEY_BYTES: Final = 1024
-MAX_TEXT: Final = 8192
-"""Characters of a reference: a key and a version, each of 1,024 bytes all percent-encoded, fit."""
+MAX_KEY_BYTES = 1024
+MAX_TEXT = 8192
+"""Longest reference in characters. It has room for a key and a version of 1,024 percent-encoded
+bytes each."""
 
-PATTERN: Final = r"^(s3|minio)://[A-Za-z0-9._-]{1,255}/[^?]+(\?versionId=[^?&]+)?$"
-"""What a reference looks like; kept to what every regular expression engine knows."""
+PATTERN = r"^(s3|minio)://[A-Za-z0-9._-]{1,255}/[^?]+(\?versionId=[^?&]+)?$"
+"""The form of a reference, for JSON Schema. Every regular expression engine supports it."""
 
-_REFERENCE: Final = re.compile(
+_REFERENCE = re.compile(
     r"(?:s3|minio)://(?P<bucket>[^/?#]*)/(?P<key>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL
 )
-_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """One object in S3, its key already percent-decoded."""
+    """One object in S3. Its key is percent-decoded."""
 
     bucket: str
     key: str
@@ -28,10 +29,10 @@ class ImageReference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `s3://bucket/key` or `minio://bucket/key`, perhaps with `?versionId=`.
+        """Read `s3://bucket/key` or `minio://bucket/key`, optionally with `?versionId=`.
 
         Raises:
-            ValueError: when it is anything else; the text says what.
+            ValueError: The text has another form. The message states which part is wrong.
         """
         parts = _REFERENCE.fullmatch(text)
         if parts is None or len(text) > MAX_TEXT:
@@ -52,7 +53,7 @@ class ImageReference:
 
 
 def _version(query: str) -> str:
-    """Take the version out of a query that says nothing else."""
+    """Return the version in a query that has no other parameter."""
     name, _, version = query.partition("=")
     if name != "versionId" or "&" in version or "?" in version:
         raise ValueError("the only query is ?versionId=; a ? in a key is written %3F")
@@ -60,7 +61,7 @@ def _version(query: str) -> str:
 
 
 def _decoded(name: str, text: str) -> str:
-    """Percent-decode once; refuse what no object in S3 can be called."""
+    """Percent-decode once, and refuse a name that no object in S3 can have."""
     try:
         decoded = unquote(text, errors="strict")
         size = len(decoded.encode())

@@ -1,25 +1,25 @@
-"""A JSON object that can be written again: strict where Python's own reader is lenient."""
+"""A strict JSON reader: every object that it accepts can be written as JSON again."""
 
 import json
 import math
 from collections import Counter
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from schemas.errors import InvalidMessage
 
-MAX_NESTING: Final = 64
-"""Levels of objects and lists in a message: writers of JSON stop at some depth, so readers must."""
+MAX_NESTING = 64
+"""Deepest nesting of objects and lists. JSON writers have such a limit, so this reader has one."""
 
 
 def json_object(noun: str, value: bytes) -> dict[str, Any]:
-    """Parse a JSON object; NaN, fields named twice, half characters and depth are refused.
+    """Parse a JSON object. Refuse NaN, repeated fields, lone surrogates and deep nesting.
 
     Args:
-        noun: what it should be, for the error's text.
-        value: the bytes, whatever they are.
+        noun: Name of the message, for the error's text.
+        value: Any bytes.
 
     Raises:
-        InvalidMessage: and nothing else.
+        InvalidMessage: The bytes are not such an object. No other exception is raised.
     """
     try:
         parsed = json.loads(
@@ -29,7 +29,7 @@ def json_object(noun: str, value: bytes) -> dict[str, Any]:
             parse_constant=_not_a_number,
         )
         if b"\\u" in value:
-            # An escape may be half of a surrogate pair, which no later event could carry.
+            # An escape may be a lone surrogate, which can't be written to a status event as UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise InvalidMessage(f"{noun}: not UTF-8: {error}") from None
@@ -45,7 +45,7 @@ def json_object(noun: str, value: bytes) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that names a field twice: readers would disagree on which one counts."""
+    """Refuse an object with a repeated field, because JSON readers disagree on which one counts."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
@@ -54,7 +54,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(digits: str) -> float:
-    """Refuse a number too large for a double, which would be written back as no JSON at all."""
+    """Refuse a number too large for a double: it would be written as `Infinity`, not as JSON."""
     number = float(digits)
     if math.isinf(number):
         raise ValueError(f"the number {digits[:64]} is out of range")
@@ -62,12 +62,12 @@ def _finite(digits: str) -> float:
 
 
 def _not_a_number(name: str) -> NoReturn:
-    """Refuse the constants that Python reads but JSON doesn't have."""
+    """Refuse the constants that Python reads although JSON doesn't have them."""
     raise ValueError(f"{name} is not a JSON value")
 
 
 def _deeper(value: object, levels: int) -> bool:
-    """Tell whether objects and lists nest deeper than so many levels, without recursion."""
+    """Return whether objects and lists nest deeper than `levels`. Doesn't use recursion."""
     level: list[object] = [value]
     for _ in range(levels):
         level = [

@@ -1,7 +1,7 @@
 """JSON Schema 2020-12 of every message, for producers and subscribers in any language."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
@@ -10,48 +10,49 @@ from schemas.callback import CallbackReply
 from schemas.control import Cancel
 from schemas.dead_letter import DeadLetter
 from schemas.job import Job
-from schemas.message import Part
+from schemas.message import MessagePart
 from schemas.status import StatusEvent
 
 Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A message, the direction that its schema takes, and what it looks like.
+class DescribedMessage:
+    """A message of the contract, and how its schema is made.
 
-    A message that others write is described as we read it (`validation`), one that we write as
-    we write it (`serialization`): there every field is present.
+    The schema of a message that others write describes what we accept (mode `validation`). The
+    schema of a message that we write describes what we write (mode `serialization`): every field
+    is present.
     """
 
     name: str
-    model: type[Part]
+    model: type[MessagePart]
     mode: JsonSchemaMode
     examples: tuple[Schema, ...]
 
 
-MESSAGES: Final = (
-    Described("job", Job, "validation", (examples.JOB, examples.SMALLEST_JOB)),
-    Described(
+MESSAGES = (
+    DescribedMessage("job", Job, "validation", (examples.JOB, examples.SMALLEST_JOB)),
+    DescribedMessage(
         "status_event", StatusEvent, "serialization", (examples.COMPLETED, examples.UNREADABLE)
     ),
-    Described("dead_letter_headers", DeadLetter, "serialization", (examples.DEAD_LETTER,)),
-    Described("cancel", Cancel, "validation", (examples.CANCEL,)),
-    Described("callback_reply", CallbackReply, "validation", (examples.CALLBACK_REPLY,)),
+    DescribedMessage("dead_letter_headers", DeadLetter, "serialization", (examples.DEAD_LETTER,)),
+    DescribedMessage("cancel", Cancel, "validation", (examples.CANCEL,)),
+    DescribedMessage("callback_reply", CallbackReply, "validation", (examples.CALLBACK_REPLY,)),
 )
 
 
-class _Plain(GenerateJsonSchema):
-    """JSON Schema without a title for each field: the field's name says as much."""
+class _WithoutTitles(GenerateJsonSchema):
+    """Makes JSON Schema without a title for each field: it would only repeat the field's name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Set none."""
+        """Return False for every field."""
         return False
 
 
-def message_schema(message: Described) -> Schema:
-    """Describe one message in a document that stands alone."""
-    schema = message.model.model_json_schema(schema_generator=_Plain, mode=message.mode)
+def message_schema(message: DescribedMessage) -> Schema:
+    """Describe one message in a document without references to other files."""
+    schema = message.model.model_json_schema(schema_generator=_WithoutTitles, mode=message.mode)
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "$id": f"urn:maskline:schema:{message.name}:v1",
@@ -63,10 +64,10 @@ def message_schema(message: Described) -> Schema:
 
 
 def shared_schemas(ref_template: str) -> dict[str, Schema]:
-    """Describe all messages and their parts by name, in one table that they refer to."""
+    """Describe all messages and their parts by name. References follow `ref_template`."""
     _, schemas = models_json_schema(
         [(message.model, message.mode) for message in MESSAGES],
-        schema_generator=_Plain,
+        schema_generator=_WithoutTitles,
         ref_template=ref_template,
     )
     described: dict[str, Schema] = _on_one_line(schemas["$defs"])
@@ -76,7 +77,7 @@ def shared_schemas(ref_template: str) -> dict[str, Schema]:
 
 
 def _on_one_line(schema: Any) -> Any:
-    """Join descriptions that the source breaks over lines."""
+    """Join the lines of every description."""
     if isinstance(schema, list):
         return [_on_one_line(inner) for inner in schema]
     if not isinstance(schema, dict):

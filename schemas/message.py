@@ -1,20 +1,20 @@
-"""The ground that all messages stand on: frozen models, read with tolerance."""
+"""The base classes of all messages: frozen models that ignore unknown fields."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from schemas.errors import InvalidMessage, invalid
+from schemas.errors import InvalidMessage, invalid_message
 from schemas.json_object import json_object
 
-READING: Final = {"reading": True}
-"""Validation context of a message that was read, where tolerance is due."""
+READ_CONTEXT = {"reading": True}
+"""Validation context for reading a message that another version of the service may have written."""
 
-INT64_MAX: Final = 2**63 - 1
+INT64_MAX = 2**63 - 1
 
 
-class Part(BaseModel):
-    """A frozen part of a message: unknown fields are ignored, NaN and infinity refused."""
+class MessagePart(BaseModel):
+    """A frozen part of a message. Unknown fields are ignored, NaN and infinity are refused."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -26,32 +26,36 @@ class Part(BaseModel):
     )
 
 
-class Message(Part):
-    """A record's value: JSON in, JSON out."""
+class Message(MessagePart):
+    """A record's value, which is JSON."""
 
     @classmethod
     def read(cls, value: bytes | None) -> Self:
-        """Read a record's value; whatever the bytes, nothing but `InvalidMessage` is raised."""
+        """Read a record's value.
+
+        Raises:
+            InvalidMessage: The value isn't such a message. No other exception is raised.
+        """
         noun = cls.__name__
         if value is None:
             raise InvalidMessage(f"{noun}: the record has no value (a tombstone)")
         fields = json_object(noun, value)
         try:
-            return cls.model_validate(fields, context=READING)
+            return cls.model_validate(fields, context=READ_CONTEXT)
         except ValidationError as error:
-            raise invalid(noun, error) from None
+            raise invalid_message(noun, error) from None
 
     def write(self) -> bytes:
-        """Write compact UTF-8 JSON, every field of the contract present."""
+        """Write compact UTF-8 JSON with every field of the contract."""
         return self.__pydantic_serializer__.to_json(self)
 
 
 JobId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
-"""A job's name: 1 to 128 of letters, digits, dot, underscore, colon and hyphen."""
+"""A job's name: 1 to 128 letters, digits, dots, underscores, colons and hyphens."""
 
 
 def _whole(value: object) -> object:
-    """Read 3.0 as 3, as JSON Schema does: some producers know only one kind of number."""
+    """Read 3.0 as 3, as JSON Schema does: some languages have only one type of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -1,57 +1,60 @@
-"""The message contract for people: one table for each message, made from the schemas."""
+"""Makes the page docs/messages.md: a table for each message, made from its schema."""
 
 import json
-from typing import Final
 
-from schemas import callback, trace_context
-from schemas.json_schema import MESSAGES, Described, Schema, message_schema
+from schemas import callback, cloud_events, trace_context
+from schemas.json_object import MAX_NESTING
+from schemas.json_schema import MESSAGES, DescribedMessage, Schema, message_schema
+from schemas.message import INT64_MAX
 from schemas.status import ERROR_CODES, STATES, TERMINAL_STATES
-from schemas.topics import DAY_MS, TopicSpec, topic_specs
+from schemas.topics import DAY_MS, DEAD_LETTER_ROOM, TopicSpec, topic_specs
 
-HEAD: Final = """\
+HEAD = """\
 # Messages
 
 <!-- Made by `python -m schemas.export` from the models in `schemas/`. Change those, not this. -->
 
-All values are JSON in UTF-8, all times ISO 8601 in UTC. Read every topic with
-`isolation.level=read_committed`. The same contract for programs: a JSON Schema for each message
-and `asyncapi.json`, in `schemas/generated/` or from `maskline schemas export DIR`.
+All values are JSON in UTF-8, all times are ISO 8601 in UTC. Read every topic with
+`isolation.level=read_committed`. Programs find the same contract in `schemas/generated/`, or get it
+from `maskline schemas export DIR`: a JSON Schema for each message, and `asyncapi.json`.
 """
 
-READING: Final = """\
+HOW_JOBS_ARE_READ = f"""\
 How a record's value is read: unknown fields are ignored, and an optional field may be null or
-absent. Refused, beyond what the tables say: a field named twice, NaN and infinity, numbers of more
-than 4,300 digits or outside a double's range, half of a surrogate pair, and more than 64 levels of
-objects and lists. Forgiven, beyond what the JSON Schema says: a time without a zone is UTC, and a
-space may stand for its `T`.
+absent. The service also refuses repeated fields, NaN and infinity, numbers of more than 4,300
+digits or outside a double's range, lone surrogates, and more than {MAX_NESTING} levels of objects
+or lists. It accepts more than the JSON Schema in two cases: a time without a zone is UTC, and a
+space may take the place of the `T` in a time.
 """
 
-INTRODUCTIONS: Final = {
-    "job": READING,
-    "status_event": "Record headers: `ce_specversion` 1.0, `ce_id`, `ce_type`"
-    " `maskline.job.<state>.v1`, `ce_source` `/maskline/<group>`, `ce_time`, `ce_subject` (the"
-    " `job_id`, where there is one), `content-type`, and the job's `traceparent` where it has one."
+INTRODUCTIONS = {
+    "job": HOW_JOBS_ARE_READ,
+    "status_event": f"Record headers: `{cloud_events.SPEC_VERSION}` {cloud_events.VERSION},"
+    f" `{cloud_events.ID}`, `{cloud_events.TYPE}` `{cloud_events.event_type('<state>')}`,"
+    f" `{cloud_events.SOURCE}` `{cloud_events.event_source('<group>')}`, `{cloud_events.TIME}`,"
+    f" `{cloud_events.SUBJECT}` (the `job_id`, if there is one), `{cloud_events.CONTENT_TYPE}`, and"
+    f" the job's `{trace_context.HEADER}` if it has one."
     "\n\nEvery field is always present. States: "
     + ", ".join(f"`{state}`" for state in STATES)
     + "; terminal: "
     + ", ".join(f"`{state}`" for state in STATES if state in TERMINAL_STATES)
     + ". A subscriber sees exactly one terminal event for every record of the jobs topic, in offset"
-    " order; ignore a `processing` or `retrying` that comes after it.\n\nError codes: "
+    " order. Ignore a `processing` or `retrying` event that comes after it.\n\nError codes: "
     + ", ".join(f"`{code}`" for code in ERROR_CODES)
     + ".\n",
-    "dead_letter_headers": "Key, value and headers of the job record as they arrived, and after"
-    " them these headers, each a UTF-8 string. A dead letter's topic takes 64 KiB more than the"
-    " jobs topic, so that every dead letter fits.\n",
-    "cancel": "On the control topic.\n",
-    "callback_reply": "The masks are POSTed to `MASK_ASSET_URL`, or to the job's `callback_url`, as"
-    " multipart/form-data: the fields "
+    "dead_letter_headers": "Key, value and headers of the job record as they arrived, followed by"
+    f" these headers, each a UTF-8 string. The dead-letter topic takes"
+    f" {DEAD_LETTER_ROOM // 1024} KiB more than the jobs topic, so that every dead letter fits.\n",
+    "cancel": "A record of the control topic.\n",
+    "callback_reply": "The service sends the masks in a POST request to `MASK_ASSET_URL`, or to"
+    " the job's `callback_url`, as multipart/form-data: the fields "
     + ", ".join(f"`{name}`" for name in callback.FIELDS)
-    + f", and for each output a file of its name (`{callback.file_name('upper_body_mask')}` and so"
-    f" on), `{callback.FILE_TYPE}`. Headers: `{callback.AUTH_HEADER}`,"
-    f" `{callback.IDEMPOTENCY_HEADER}`"
+    + f", and for each output a file with its name"
+    f" (`{callback.file_name('upper_body_mask')}` and so on), `{callback.FILE_TYPE}`."
+    f" Headers: `{callback.AUTH_HEADER}`, `{callback.IDEMPOTENCY_HEADER}`"
     f" (`<job_id>/<topic>/<partition>/<offset>`, the same on"
-    f" every retry; a replay puts `<replay_id>/` before it) and `{trace_context.HEADER}`. Any 2xx"
-    " with this body is success.\n",
+    f" every retry; a replay puts `<replay_id>/` before it) and `{trace_context.HEADER}`. Any"
+    " response with a 2xx status and this body is success.\n",
 }
 
 
@@ -71,14 +74,14 @@ def _topics() -> str:
 
 
 def _topic(spec: TopicSpec) -> str:
-    """Write one row of it."""
+    """Write one row of the table of topics."""
     days = spec.retention_ms // DAY_MS
     cells = (f"`{spec.name}`", spec.partitions, spec.cleanup_policy, f"{days} days", spec.key)
     return "| " + " | ".join(str(cell) for cell in (*cells, spec.carries)) + " |"
 
 
-def _section(message: Described) -> str:
-    """Write what one message is, its fields and those of its parts, and examples."""
+def _section(message: DescribedMessage) -> str:
+    """Write the section of one message: description, fields, fields of its parts, examples."""
     schema = message_schema(message)
     title = message.model.__name__
     parts = [f"## {title}\n", f"{schema['description']}\n", INTRODUCTIONS[message.name]]
@@ -103,12 +106,12 @@ def _table(schema: Schema) -> str:
 
 
 def _default(field: Schema) -> str:
-    """Say what an absent field means."""
+    """Return the default of an optional field, or nothing."""
     return f"`{json.dumps(field['default'])}`" if "default" in field else ""
 
 
 def _type(field: Schema) -> str:
-    """Say a field's type and bounds in a few words."""
+    """Describe a field's type and bounds."""
     if "$ref" in field:
         return str(field["$ref"].rpartition("/")[2])
     if "anyOf" in field:
@@ -116,12 +119,12 @@ def _type(field: Schema) -> str:
     if "enum" in field or "const" in field:
         return "one of the listed names" if len(field.get("enum", ())) > 6 else _names(field)
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
-    words = " or ".join(kinds)
+    text = " or ".join(kinds)
     if "items" in field:
-        words = f"list of {_type(field['items'])}"
+        text = f"list of {_type(field['items'])}"
     if isinstance(field.get("additionalProperties"), dict):
-        words = f"object of {_type(field['additionalProperties'])}"
-    return words + _bounds(field)
+        text = f"object of {_type(field['additionalProperties'])}"
+    return text + _bounds(field)
 
 
 def _names(field: Schema) -> str:
@@ -130,26 +133,26 @@ def _names(field: Schema) -> str:
 
 
 def _bounds(field: Schema) -> str:
-    """Say lengths, range and pattern."""
-    said = []
+    """Describe lengths, range and pattern."""
+    bounds = []
     for low, high, noun in (
         ("minLength", "maxLength", " characters"),
         ("minItems", "maxItems", " items"),
         ("minimum", "maximum", ""),
     ):
-        if low in field and high in field and field[high] < 2**63 - 1:
-            said.append(f"{field[low]} to {field[high]}{noun}")
+        if low in field and high in field and field[high] < INT64_MAX:
+            bounds.append(f"{field[low]} to {field[high]}{noun}")
         elif low in field:
-            said.append(f"at least {field[low]}{noun}")
+            bounds.append(f"at least {field[low]}{noun}")
         elif high in field:
-            said.append(f"at most {field[high]}{noun}")
+            bounds.append(f"at most {field[high]}{noun}")
     if "format" in field:
-        said.append(str(field["format"]))
+        bounds.append(str(field["format"]))
     elif "pattern" in field:
-        said.append(f"`{field['pattern']}`")
-    return _cell(f" ({', '.join(said)})") if said else ""
+        bounds.append(f"`{field['pattern']}`")
+    return _cell(f" ({', '.join(bounds)})") if bounds else ""
 
 
 def _cell(text: str) -> str:
-    """Keep a text inside its table cell."""
+    """Escape a text for a table cell."""
     return text.replace("|", "\\|")

@@ -1,18 +1,18 @@
-"""An instant, as messages carry it."""
+"""A point in time, as it is written in messages."""
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-_TIMESTAMP: Final = re.compile(
+_TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.,]\d{1,9})?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
 )
 
 
 def _instant(value: object) -> datetime:
-    """Read ISO 8601 text or a datetime as UTC milliseconds; without a zone it is taken as UTC."""
+    """Read ISO 8601 text or a datetime as UTC, cut to milliseconds. Without a zone it is UTC."""
     if isinstance(value, str):
         if _TIMESTAMP.fullmatch(value) is None:
             raise ValueError("not an ISO 8601 date and time like 2026-11-22T10:30:00.000Z")
@@ -27,7 +27,7 @@ def _instant(value: object) -> datetime:
 
 
 def timestamp_text(instant: datetime) -> str:
-    """Write a UTC instant as the contract does: `2026-11-22T10:30:00.000Z`."""
+    """Write a point in time in UTC as `2026-11-22T10:30:00.000Z`."""
     return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -44,4 +44,4 @@ Timestamp = Annotated[
         }
     ),
 ]
-"""An instant: read from ISO 8601, kept in UTC to the millisecond, written with a Z."""
+"""A point in time: read from ISO 8601, kept in UTC to the millisecond, written with a Z."""

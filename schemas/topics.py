@@ -1,25 +1,27 @@
-"""The four topics as they should be."""
+"""The names of a line's topics and consumer group, and how each topic should be configured."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 Role = Literal["jobs", "status", "dead_letter", "control"]
 
-JOBS: Final = "mask.jobs"
-STATUS: Final = "mask.status"
-DEAD_LETTER: Final = "mask.jobs.dlq"
-CONTROL: Final = "mask.control"
+JOBS = "mask.jobs"
+STATUS = "mask.status"
+DEAD_LETTER = "mask.jobs.dlq"
+CONTROL = "mask.control"
+CONSUMER_GROUP = "mask-segmentation"
 
-DAY_MS: Final = 24 * 60 * 60 * 1000
-BROKER_MAX_MESSAGE_BYTES: Final = 1_048_588
-"""What a topic takes when neither it nor its broker says otherwise (`message.max.bytes`)."""
-DEAD_LETTER_ROOM: Final = 64 * 1024
-"""Bytes that a dead letter may be larger than the job record in it."""
+DAY_MS = 24 * 60 * 60 * 1000
+BROKER_MAX_MESSAGE_BYTES = 1_048_588
+"""Largest record of a topic if neither the topic nor its broker sets another limit (Kafka's
+default of `message.max.bytes`)."""
+DEAD_LETTER_ROOM = 64 * 1024
+"""Bytes by which a dead letter may be larger than the job record in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be made, and what it carries."""
+    """How a topic should be created, and what its records are."""
 
     role: Role
     name: str
@@ -29,11 +31,11 @@ class TopicSpec:
     partitions: int = 1
     cleanup_policy: str = "delete"
     max_message_bytes: int | None = None
-    """Null: the broker's default."""
+    """Largest record in bytes. None: the broker's default."""
 
     @property
     def config(self) -> dict[str, str]:
-        """The topic's settings by their Kafka names."""
+        """The topic's settings, by their names in Kafka."""
         config = {"cleanup.policy": self.cleanup_policy, "retention.ms": str(self.retention_ms)}
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
@@ -48,14 +50,14 @@ def topic_specs(
     control: str = CONTROL,
     jobs_max_message_bytes: int = BROKER_MAX_MESSAGE_BYTES,
 ) -> tuple[TopicSpec, ...]:
-    """Describe the topics of one line, in the contract's order.
+    """Return the topics of one line, in the contract's order.
 
     Args:
-        jobs: name of the jobs topic.
-        status: name of the status topic.
-        dead_letter: name of the dead-letter topic.
-        control: name of the control topic.
-        jobs_max_message_bytes: what the jobs topic takes; a dead letter gets 64 KiB more.
+        jobs: Name of the jobs topic.
+        status: Name of the status topic.
+        dead_letter: Name of the dead-letter topic.
+        control: Name of the control topic.
+        jobs_max_message_bytes: Largest record of the jobs topic. Dead letters get 64 KiB more.
     """
     return (
         TopicSpec("jobs", jobs, "jobs, one a record, strict FIFO", 7 * DAY_MS),

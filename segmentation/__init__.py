@@ -1,1 +1,7 @@
-"""Photo in, masks out: manifests, models, decoding, masks. Knows nothing of Kafka, S3 or HTTP."""
+"""Turns a photo into masks.
+
+The steps are in `segment.py`; each has a folder: `photo` decodes and checks the file, `model` and
+`remote` run the network (here, or on a model server over HTTP), `masks` makes PNG files of its
+output. `catalog` finds and loads the models. To add a model, write a manifest (see `manifests/` and
+docs/models.md). This package uses neither Kafka nor S3.
+"""

@@ -1,6 +1,4 @@
-"""The time that one photo's decoding, inference and masks may take together."""
-
-from __future__ import annotations
+"""A time limit for decoding, inference and masks of one photo together."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +9,10 @@ from segmentation.errors import DeadlineExceeded
 
 
 class Deadline:
-    """Ends work in a thread: by its own clock between steps, from outside in the middle of one.
+    """Ends work in a thread: between two steps when the time is over, or within a step by `expire`.
 
-    Thread-safe. The clock starts when it is made. One deadline belongs to one `segment` call;
-    `expire` may come from any thread, at any time, more than once.
+    Thread-safe. The time starts when the deadline is created. Each `segment` call has a deadline of
+    its own. Any thread may call `expire`, at any time and more than once.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -25,7 +23,7 @@ class Deadline:
         self._lock = Lock()
 
     def check(self) -> None:
-        """Return while there is time.
+        """Return if there is time left.
 
         Raises:
             DeadlineExceeded: The time is over, or `expire` was called.
@@ -34,11 +32,11 @@ class Deadline:
             raise self._exceeded()
 
     def remaining(self) -> float:
-        """Seconds that are left, 0 when none are."""
+        """Return the seconds that are left, at least 0."""
         return 0.0 if self._expired else max(0.0, self._end - monotonic())
 
     def expire(self) -> None:
-        """End the work now: stop a running inference, and let every later `check` raise."""
+        """End the work now: stop a running inference, and make every later `check` raise."""
         with self._lock:
             self._expired = True
             stop = self._stop
@@ -47,10 +45,10 @@ class Deadline:
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While inside, `expire` calls `stop`, which must end the step that is under way.
+        """Inside the context, `expire` calls `stop`, which must end the current step.
 
         Raises:
-            DeadlineExceeded: The deadline had passed before, or `expire` ended the step.
+            DeadlineExceeded: The time was over before the step, or `expire` ended it.
         """
         with self._lock:
             self._stop = stop
@@ -58,7 +56,7 @@ class Deadline:
             self.check()
             yield
         except Exception as error:
-            # A step that was stopped fails in its library's own way: the cause is the deadline.
+            # A step that was stopped raises an exception of its library. The cause is the deadline.
             if self._expired and not isinstance(error, DeadlineExceeded):
                 raise self._exceeded() from error
             raise

@@ -224,16 +224,15 @@ class Attempt:
 
 
 def _error_info(error: Exception) -> ErrorInfo:
-    code, stage = "internal_error", "unknown"
+    code: ErrorCode = "internal_error"
+    stage = "unknown"
     match error:
         case InvalidMessage():
-            code, stage = "invalid_message", "intake"
+            code, stage = error.code, "intake"
         case JobFailed():
             code, stage = error.code, error.stage
         case SegmentationError():
             code, stage = error.code, "segment"
         case _:
             log.error("job.broken", exc_info=error)
-    return ErrorInfo.model_validate(
-        {"code": code, "message": str(error) or repr(error), "stage": stage, "retryable": False}
-    )
+    return ErrorInfo(code=code, message=str(error) or repr(error), stage=stage, retryable=False)

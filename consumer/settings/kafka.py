@@ -24,7 +24,7 @@ class KafkaSettings(SettingsGroup):
     status_topic: str = topics.STATUS
     dead_letter_topic: str = topics.DEAD_LETTER
     control_topic: str = topics.CONTROL
-    consumer_group: str = "mask-segmentation"
+    consumer_group: str = topics.CONSUMER_GROUP
 
     @model_validator(mode="after")
     def _sasl_has_credentials(self) -> Self:

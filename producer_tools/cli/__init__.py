@@ -1,1 +1,1 @@
-"""The command line `maskline`: a module for each noun."""
+"""The command line `maskline`. Each command has a module with its name."""

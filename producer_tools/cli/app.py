@@ -1,4 +1,4 @@
-"""`maskline`: every verb. Data goes to stdout, words to stderr; exit codes are the contract's."""
+"""The command `maskline` with its subcommands."""
 
 import sys
 from importlib import import_module
@@ -8,24 +8,24 @@ import typer
 from typer.core import TyperGroup
 
 from consumer.errors import StartError
-from producer_tools.cli.output import say
+from producer_tools.cli.output import print_message
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
-VERBS = ("consume", "demo", "topics", "models", "schemas")
+COMMANDS = ("consume", "demo", "topics", "models", "schemas")
 MODEL_EXIT = 4
 SERVICE_EXIT = 3
 
 
-class _Verbs(TyperGroup):
-    """Imports a verb's module when the verb is used: none waits for another's libraries."""
+class _CommandsByModule(TyperGroup):
+    """Imports a command's module when it is used, so that no command loads libraries of another."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Give the verbs in the order of `maskline --help`."""
-        return list(VERBS)
+        """Return the commands in the order of `maskline --help`."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Give the command of `producer_tools/cli/<verb>.py`."""
-        if cmd_name not in VERBS:
+        """Return the command in `producer_tools/cli/<command>.py`."""
+        if cmd_name not in COMMANDS:
             return None
         command = typer.main.get_command(import_module(f"producer_tools.cli.{cmd_name}").app)
         command.name = cmd_name
@@ -33,7 +33,7 @@ class _Verbs(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Verbs,
+    cls=_CommandsByModule,
     name="maskline",
     help="Photos of people come in on Kafka, body-region masks come out: in order, exactly once.",
     no_args_is_help=True,
@@ -48,17 +48,21 @@ def maskline() -> None:
 
 
 def main() -> None:
-    """Run `maskline`; what can't start says why, and its exit code says of what kind it is."""
+    """Run `maskline`. If a command can't start, print the reason and exit with its code.
+
+    The code is 2 for wrong settings, 3 if a service can't be reached, 4 if a model is missing or
+    broken.
+    """
     try:
         app()
     except StartError as error:
-        say(f"maskline: {error}")
+        print_message(f"maskline: {error}")
         sys.exit(error.exit_code)
     except ModelError as error:
-        say(f"maskline: {error}")
+        print_message(f"maskline: {error}")
         sys.exit(MODEL_EXIT)
-    except (EngineUnavailable, DeadlineExceeded) as error:  # of `models check`
-        say(f"maskline: {error}")
+    except (EngineUnavailable, DeadlineExceeded) as error:  # from `models check`
+        print_message(f"maskline: {error}")
         sys.exit(SERVICE_EXIT)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from producer_tools.cli.output import Format, FormatOption, say
+from producer_tools.cli.output import Format, FormatOption, print_message
 
 app = typer.Typer(add_completion=False)
 
@@ -16,7 +16,7 @@ def show_demo(
         list[Path] | None,
         typer.Argument(
             metavar="[PHOTO…]",
-            help="Photos or folders of photos; none: public-domain photos from installed packages.",
+            help="Photos or folders of photos. None: public-domain photos from installed packages.",
             show_default=False,
         ),
     ] = None,
@@ -29,10 +29,12 @@ def show_demo(
     output: FormatOption = Format.table,
 ) -> None:
     """Run photos through a real Kafka, S3, consumer and callback on this machine."""
-    try:  # here and not above: only the demo needs what comes with the extra `local`
-        from producer_tools.local.demo.demo import demo, stand_alone
+    try:  # imported here, because only the demo needs the packages of the extra `local`
+        from producer_tools.local.demo.demo import demo, isolate_environment
     except ModuleNotFoundError as error:
-        say(f"maskline demo: {error}. Install what it needs: pip install 'maskline[local]'")
+        print_message(
+            f"maskline demo: {error}. Install what it needs: pip install 'maskline[local]'"
+        )
         raise typer.Exit(3) from None
-    stand_alone()
+    isolate_environment()
     raise typer.Exit(demo(photos or [], out=out, timeout=timeout, output=output))

@@ -1,4 +1,4 @@
-"""`maskline models`: what models there are, and what a model file is."""
+"""`maskline models`: lists the models, and checks a model file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from consumer.settings import ModelSettings, load
-from producer_tools.cli.output import Format, FormatOption, say, write
+from producer_tools.cli.output import Format, FormatOption, print_message, write_rows
 from segmentation.catalog.inspection import Inspection, inspect, list_models
 from segmentation.model.cores import available_cores
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="The models that jobs can name.")
 
 @app.command("list")
 def list_all_models(output: FormatOption = Format.table) -> None:
-    """List every model that there is a manifest for, and whether its file is there."""
+    """List every model that has a manifest, and whether it is installed."""
     settings = load(ModelSettings)
     show_models(settings.model_folder, settings.qwen_model_path, output)
 
@@ -31,7 +31,7 @@ def check_model_file(
     ],
     output: FormatOption = Format.table,
 ) -> None:
-    """Run a model once: what it is, which outputs it gives, and what is wrong with it."""
+    """Run a model, and show what it is, which outputs it makes, and what is wrong with it."""
     settings = load(ModelSettings)
     good = check_model(
         file,
@@ -45,7 +45,7 @@ def check_model_file(
 
 
 def show_models(folder: Path | None, body_model: str | None, output: Format) -> None:
-    """Write every model that there is a manifest for, and whether its file is there.
+    """Write every model that has a manifest, and whether it is installed.
 
     Raises:
         ModelError: A manifest is broken, or `body_model` has none.
@@ -62,7 +62,7 @@ def show_models(folder: Path | None, body_model: str | None, output: Format) -> 
         }
         for model in list_models(folder, body_model)
     ]
-    write(("model", "installed", "default", "outputs", "file"), rows, output)
+    write_rows(("model", "installed", "default", "outputs", "file"), rows, output)
 
 
 def check_model(
@@ -73,25 +73,25 @@ def check_model(
     threads: int,
     output: Format,
 ) -> bool:
-    """Run the model at 1 and `threads` threads and write what it is; True when nothing is wrong.
+    """Run the model with 1 and `threads` threads, and write what it is. Return True if it is good.
 
     Raises:
-        ModelError: The file can't be loaded at all.
+        ModelError: The file can't be loaded.
         EngineUnavailable: The model's server can't be reached.
     """
     found = inspect(file, folder=folder, providers=providers, threads=sorted({1, threads}))
     facts = _facts(found)
     if output is Format.table:
-        rows = [{"fact": fact, "value": _words(value)} for fact, value in facts.items()]
-        write(("fact", "value"), rows, output)
+        rows = [{"fact": fact, "value": _cell(value)} for fact, value in facts.items()]
+        write_rows(("fact", "value"), rows, output)
     else:
-        write((), [facts], output)
-    for fault in found.faults:
-        say(f"wrong: {fault}")
+        write_rows((), [facts], output)
+    for problem in found.problems:
+        print_message(f"wrong: {problem}")
     if found.suggestion is not None:
-        say(f"A manifest to begin with, to be saved beside the file as {file.stem}.toml:\n")
-        say(found.suggestion)
-    return not found.faults
+        print_message(f"A draft of its manifest. Save it next to the file as {file.stem}.toml:\n")
+        print_message(found.suggestion)
+    return not found.problems
 
 
 def _facts(found: Inspection) -> dict[str, object]:
@@ -100,8 +100,8 @@ def _facts(found: Inspection) -> dict[str, object]:
         "bytes": found.bytes,
         "sha256": found.sha256,
         "opsets": found.opsets,
-        "inputs": [str(port) for port in found.inputs],
-        "outputs": [str(port) for port in found.outputs],
+        "inputs": [str(tensor) for tensor in found.inputs],
+        "outputs": [str(tensor) for tensor in found.outputs],
         "providers": list(found.providers),
         "manifest": found.manifest.name if found.manifest else None,
         "gives": list(found.gives),
@@ -109,7 +109,7 @@ def _facts(found: Inspection) -> dict[str, object]:
             _threads(count): round(milliseconds, 2)
             for count, milliseconds in found.milliseconds.items()
         },
-        "wrong": list(found.faults),
+        "wrong": list(found.problems),
     }
 
 
@@ -119,8 +119,8 @@ def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}"
 
 
-def _words(value: object) -> str:
-    """A fact as a cell of a table."""
+def _cell(value: object) -> str:
+    """Format a fact for a cell of a table."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {part}" for key, part in value.items()) or "-"
     if isinstance(value, list):

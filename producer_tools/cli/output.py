@@ -1,4 +1,4 @@
-"""What a command gives out: data to stdout in the format that was asked for, words to stderr."""
+"""The output of commands: data goes to stdout in the chosen format, messages go to stderr."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-# A table that doesn't go to a terminal isn't bound to a terminal's 80 columns.
+# A table that isn't written to a terminal may be wider than 80 columns.
 _FILE_WIDTH = 200
 
 Row = Mapping[str, object]
@@ -28,17 +28,17 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the data.")]
 
 
-def words() -> Console:
-    """Where words and progress go: stderr, without colours where NO_COLOR is set."""
+def stderr_console() -> Console:
+    """Return the console for messages and progress: stderr, without colours if NO_COLOR is set."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """Tell a person something."""
-    words().print(text, markup=False)
+def print_message(text: str) -> None:
+    """Print a message for people to stderr."""
+    stderr_console().print(text, markup=False)
 
 
-def write(columns: Sequence[str], rows: Sequence[Row], output: Format) -> None:
+def write_rows(columns: Sequence[str], rows: Sequence[Row], output: Format) -> None:
     """Write rows to stdout: the named columns as a table, or every field as JSON."""
     if output is Format.json:
         print(json.dumps(rows, indent=2))

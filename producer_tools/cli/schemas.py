@@ -1,10 +1,10 @@
-"""`maskline schemas`: the message contract as files."""
+"""`maskline schemas`: writes the message contract to files."""
 
 from pathlib import Path
 
 import typer
 
-from producer_tools.cli.output import say
+from producer_tools.cli.output import print_message
 from schemas.export import export
 
 app = typer.Typer(no_args_is_help=True, help="The message contract.")
@@ -19,4 +19,4 @@ def schemas() -> None:
 def export_schemas(directory: Path) -> None:
     """Write JSON Schema and AsyncAPI of every message into DIRECTORY."""
     export(directory)
-    say(f"schemas written to {directory}")
+    print_message(f"schemas written to {directory}")

@@ -1,1 +1,1 @@
-"""The line's topics from outside: jobs in, status events out."""
+"""Uses a line from outside: `jobs` submits photos, `status_events` follows what becomes of them."""

@@ -1,4 +1,4 @@
-"""A program that runs beside us and never outlives us."""
+"""A child process that ends when this process ends."""
 
 import os
 import signal
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from producer_tools.local.errors import DiedAtStartError, NotReadyError
 
-# The program's own process id goes through the pipe before it starts, and the pipe's other ends
-# are ours alone. So however we end, SIGKILL included, the watchdog reads the end of the pipe and
-# ends the program's whole group. (Linux's PR_SET_PDEATHSIG would follow our thread, not our
-# process, and macOS has none.)
+# A watchdog process ends the program. It reads the program's process id from a pipe whose write end
+# only this process has. If this process ends in any way, SIGKILL included, the watchdog reads the
+# end of the pipe and kills the program's process group. (Linux's PR_SET_PDEATHSIG depends on our
+# thread, not on our process, and macOS doesn't have it.)
 _LAUNCH = 'echo $$ >&0; exec "$@" </dev/null'
 _WATCHDOG = (
     'read -r pid; while read -r _; do :; done; kill -KILL "-$pid"; '
@@ -24,15 +24,17 @@ _POLL_SECONDS = 0.02
 
 
 class Child:
-    """A program in a process group of its own, its output in a log file, dead when we are.
+    """A program in a process group of its own, with its output in a log file.
 
-    It is launched without waiting, so that several can start side by side; `wait_until` waits.
-    Ctrl-C in a terminal reaches us alone: we stop our children in order.
-
-    Attributes:
-        name: What people call it, for messages.
-        log: The file that its output is appended to.
+    It ends when this process ends. The constructor doesn't wait for it, so that several programs
+    can start at the same time; `wait_until` waits. Ctrl-C in a terminal doesn't reach the program,
+    so that this process can stop its children in order.
     """
+
+    name: str
+    """Its name in messages."""
+    log: Path
+    """The file to which its output is appended."""
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class Child:
 
     def _start_program(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - the command is ours, without a shell's words
+            return subprocess.Popen(  # noqa: S603 - the command is ours, and no shell interprets it
                 ["/bin/sh", "-c", _LAUNCH, "launch", *self._command],
                 stdin=self._pipe,
                 stdout=log,
@@ -86,15 +88,15 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether the program has not ended."""
+        """Whether the program is running."""
         return self._program.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Wait until `ready()` holds.
+        """Wait until `ready()` returns True.
 
         Raises:
-            DiedAtStartError: the program ended first.
-            NotReadyError: `seconds` went by first.
+            DiedAtStartError: The program ended first.
+            NotReadyError: It took longer than `seconds`.
         """
         end = time.monotonic() + seconds
         while not ready():
@@ -105,12 +107,12 @@ class Child:
             time.sleep(_POLL_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the program's whole group; nothing happens once it has ended."""
+        """Send a signal to the program's process group. Do nothing if the program has ended."""
         if self.running:
             os.killpg(self.pid, number)
 
     def stop(self, *, seconds: float = 10.0) -> None:
-        """End the program: SIGTERM, and SIGKILL if it takes longer than `seconds`."""
+        """End the program with SIGTERM, or with SIGKILL if it takes longer than `seconds`."""
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)
         try:
@@ -121,12 +123,12 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """End the program with SIGKILL, paused or not, and return when it is gone."""
+        """End the program with SIGKILL, also if it is paused. Return when it has ended."""
         self.signal(signal.SIGKILL)
         self._program.wait()
-        self._dismiss_watchdog()
+        self._stop_watchdog()
 
-    def _dismiss_watchdog(self) -> None:
+    def _stop_watchdog(self) -> None:
         if self._pipe >= 0:
             self._watchdog.kill()
             self._watchdog.wait()
@@ -134,6 +136,6 @@ class Child:
             self._pipe = -1
 
     def log_tail(self) -> str:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-_TAIL_LINES:]) or "(empty)"

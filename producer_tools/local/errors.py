@@ -1,50 +1,50 @@
-"""What can go wrong with the local stack, said so that a person can mend it.
+"""The errors of the local stack. Their messages state what to do.
 
-LocalStackError            a part of the local stack can't be had; nothing is left running
-├── PortTakenError         another program listens on the port that was asked for
-├── DiedAtStartError       a part ended before it answered; the end of its log is in the message
-├── NotReadyError          a part runs, but didn't answer in time
-├── FetchError             Apache Kafka couldn't be fetched, and isn't in the cache yet
-└── NoPhotosError          a photo or folder that was named isn't there, or has no photos in it
+LocalStackError            the local stack can't start or has failed; nothing is left running
+├── PortTakenError         another program listens on the requested port
+├── DiedAtStartError       a server ended during its start; the message has the end of its log
+├── NotReadyError          a server runs, but wasn't ready in time
+├── FetchError             Apache Kafka couldn't be downloaded, and isn't in the cache
+└── NoPhotosError          a given photo or folder doesn't exist, or the folder has no photos
 """
 
 
 class LocalStackError(Exception):
-    """A part of the local stack can't be had; the message says what to do."""
+    """The local stack can't start or has failed. The message states what to do."""
 
 
 class PortTakenError(LocalStackError):
-    """Another program listens on the port that was asked for."""
+    """Another program listens on the requested port."""
 
-    def __init__(self, part: str, port: int, setting: str) -> None:
+    def __init__(self, server: str, port: int, setting: str) -> None:
         super().__init__(
-            f"{part}: port {port} is taken by another program. Stop that program, "
-            f"or choose another port with {setting} (none given: a free one is chosen)."
+            f"{server}: port {port} is taken by another program. Stop that program, "
+            f"or choose another port with {setting}. Without it, a free port is chosen."
         )
 
 
 class DiedAtStartError(LocalStackError):
-    """A part ended before it answered; the end of its log is in the message."""
+    """A server ended during its start. The message has the end of its log."""
 
-    def __init__(self, part: str, returncode: int, log_tail: str) -> None:
+    def __init__(self, server: str, returncode: int, log_tail: str) -> None:
         super().__init__(
-            f"{part} ended at once with exit status {returncode}. The end of its log:\n{log_tail}"
+            f"{server} ended at once with exit status {returncode}. The end of its log:\n{log_tail}"
         )
         self.returncode = returncode
 
 
 class NotReadyError(LocalStackError):
-    """A part runs, but didn't answer in time."""
+    """A server runs, but wasn't ready in time."""
 
-    def __init__(self, part: str, seconds: float, log_tail: str) -> None:
+    def __init__(self, server: str, seconds: float, log_tail: str) -> None:
         super().__init__(
-            f"{part} did not answer within {seconds:g} s. The end of its log:\n{log_tail}"
+            f"{server} did not answer within {seconds:g} s. The end of its log:\n{log_tail}"
         )
 
 
 class FetchError(LocalStackError):
-    """Apache Kafka couldn't be fetched, and isn't in the cache yet."""
+    """Apache Kafka couldn't be downloaded, and isn't in the cache."""
 
 
 class NoPhotosError(LocalStackError):
-    """A photo or folder that was named isn't there, or has no photos in it."""
+    """A given photo or folder doesn't exist, or the folder has no photos."""

@@ -1,4 +1,4 @@
-"""Ports of this machine."""
+"""Free TCP ports of this machine."""
 
 import random
 import socket
@@ -7,20 +7,20 @@ from producer_tools.local.errors import PortTakenError
 
 HOST = "127.0.0.1"
 
-# Below the range that the systems hand out to outgoing connections (Linux from 32768, macOS from
-# 49152): a port that we free for a restart must not become the end of somebody's connection.
+# Below the range that the system uses for outgoing connections (Linux from 32768, macOS from
+# 49152). Otherwise an outgoing connection could take the port of a server that restarts.
 _CHOICE = range(20_000, 32_000)
 
 
 def is_open(port: int) -> bool:
-    """Say whether something accepts connections on the port."""
+    """Return whether a server accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((HOST, port)) == 0
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -30,15 +30,20 @@ def is_free(port: int) -> bool:
     return not is_open(port)
 
 
-def choose(part: str, wanted: int | None = None, *, setting: str) -> int:
-    """Give the wanted port, or one that is free when none is wanted.
+def choose(server: str, wanted: int | None = None, *, setting: str) -> int:
+    """Return the wanted port, or if it is None, a free one.
+
+    Args:
+        server: Name of the server, for the error's message.
+        wanted: The port to use.
+        setting: How to choose another port, for the error's message.
 
     Raises:
-        PortTakenError: the wanted port is in use.
+        PortTakenError: The wanted port is in use.
     """
     if wanted is None:
         draw = random.SystemRandom()
         return next(port for port in iter(lambda: draw.choice(_CHOICE), None) if is_free(port))
     if not is_free(wanted):
-        raise PortTakenError(part, wanted, setting)
+        raise PortTakenError(server, wanted, setting)
     return wanted

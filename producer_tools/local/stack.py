@@ -1,4 +1,4 @@
-"""The whole local stack: Kafka, S3 and the mask-asset service, started and ended together."""
+"""Starts and ends Kafka, S3 and the mask-asset service together."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,23 +15,25 @@ UPLOAD_BUCKET = "mask-uploads"
 
 
 class LocalStack:
-    """Kafka, S3 and the mask-asset service; `with` it, and all are ready inside and gone after.
+    """Kafka, S3 and the mask-asset service, as a context manager: inside, all are ready.
 
-    They start side by side and end in reverse, also on Ctrl-C and when one of them fails to start.
+    They start at the same time, and end in reverse order, also on Ctrl-C and if one fails to start.
 
     Args:
-        masks_in_memory: Let the mask-asset service keep its latest masks in memory, not in S3.
-        folder: Where data and logs are kept, also afterwards; None takes temporary folders.
-        console: Where progress is shown; None is stderr.
-
-    Attributes:
-        kafka: The broker.
-        s3: The S3 server, with the buckets `mask-uploads` and `mask-assets`.
-        mask_assets: The mask-asset service.
+        masks_in_memory: The mask-asset service keeps its latest masks in memory, not in S3.
+        folder: The folder for data and logs. It is kept. None: temporary folders.
+        console: Where progress is shown. None: stderr.
 
     Raises:
-        LocalStackError: on entering, when a part can't be had; the message says what to do.
+        LocalStackError: A server can't start. The message states what to do.
     """
+
+    kafka: Kafka
+    """The broker."""
+    s3: S3
+    """The S3 server, with a bucket for uploads and one for masks."""
+    mask_assets: MaskAssets
+    """The mask-asset service."""
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class LocalStack:
         self._started = ExitStack()
 
     def environment(self) -> dict[str, str]:
-        """The consumer's settings for this stack, as environment variables."""
+        """Return the consumer's settings for this stack, as environment variables."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             **self.s3.client_environment(),
@@ -68,7 +70,7 @@ class LocalStack:
         return self
 
     def _start(self) -> None:
-        # Each one's stop is known before it starts, so that Ctrl-C at any moment finds it.
+        # Each stop is registered before the start, so that Ctrl-C at any moment stops the server.
         self._started.callback(self.kafka.stop)
         self.kafka.launch()
         self._started.callback(self.s3.stop)

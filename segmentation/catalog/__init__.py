@@ -1,1 +1,1 @@
-"""The installed models, and what there is to know about a model file."""
+"""The installed models: finds, loads, checks and describes them."""

@@ -1,49 +1,48 @@
-"""The catalog: every model that is installed, loaded and checked, by the name that a job gives."""
-
-from __future__ import annotations
+"""The catalog: loads and checks every installed model, and finds a model by its name."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from segmentation.catalog.suggestion import suggest_manifest
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError, UnknownModel
-from segmentation.model.engine import Engine
+from segmentation.model.engine import Engine, Tensor
 from segmentation.model.manifest import Manifest, read_manifest
-from segmentation.model.model import CPU, Model, Session
+from segmentation.model.onnx_model import CPU, OnnxModel, OnnxSession
 from segmentation.model.placement import place
-from segmentation.remote.model import RemoteModel
+from segmentation.remote.remote_model import RemoteModel
 
 PACKAGED = Path(__file__).parents[1] / "manifests"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 DEFAULT = "body-regions"
 
 _WARM_SECONDS = 600.0
-_REMOTE_WARM_SECONDS = 30.0  # the start waits for no server for longer
+_REMOTE_WARM_SECONDS = 30.0  # the longest that the start waits for one server
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model that the catalog knows of."""
+    """A model that has a manifest, installed or not."""
 
     manifest: Manifest
     described_in: Path
     """The manifest's file."""
     weights: Path | None
-    """The model's file; None where it isn't installed, and where a server runs it."""
+    """The model's file. None if it isn't installed, or if a server runs the model."""
 
     @property
     def missing(self) -> bool:
-        """Whether it has a file, and the file isn't installed."""
+        """Whether the model needs a file that isn't installed."""
         return self.weights is None and self.manifest.url is None
 
 
 class Catalog:
-    """Every installed model. Threads may share it."""
+    """Every installed model. Thread-safe."""
 
     def __init__(
         self, *, models: Mapping[str, Engine], missing: Mapping[str, str], default: str
@@ -55,19 +54,20 @@ class Catalog:
     @classmethod
     def load(
         cls, *, folder: Path | None, body_model: str | None, providers: Sequence[str], threads: int
-    ) -> Catalog:
-        """Read all manifests, check all files that are there, and load them.
+    ) -> Self:
+        """Read all manifests, and check and load the files that are installed.
 
         Args:
-            folder: `MODEL_FOLDER`: manifests and models of the operator; its manifests come before
-                the packaged ones of the same name.
-            body_model: `QWEN_MODEL_PATH`: the file, in `folder` or absolute, whose model becomes
-                the default.
-            providers: ONNX Runtime's execution providers; all must start.
-            threads: Threads of each session.
+            folder: The setting `MODEL_FOLDER`: the operator's manifests and models. They replace
+                packaged manifests of the same names.
+            body_model: The setting `QWEN_MODEL_PATH`: a file in `folder`, or an absolute path. Its
+                model becomes the default body model. The setting has its name from the first
+                customer's component, which calls itself `qwen`; the file can be any model.
+            providers: ONNX Runtime's execution providers. All must start.
+            threads: Number of threads of each session.
 
         Raises:
-            ModelError: A manifest or model is broken, or the default isn't there.
+            ModelError: A manifest or a model is broken, or the default model isn't installed.
         """
         if folder is not None and not folder.is_dir():
             raise ModelError(f"MODEL_FOLDER: {folder} is not a folder")
@@ -77,9 +77,13 @@ class Catalog:
             named = find_body_model(folder, body_model, entries)
             entries[named.manifest.name] = named
             default = named.manifest.name
-        missing = {name: entry.manifest.place for name, entry in entries.items() if entry.missing}
+        missing = {
+            name: entry.manifest.location for name, entry in entries.items() if entry.missing
+        }
         if default in missing:
-            raise ModelError(f"the default model {default!r} lacks its file {missing[default]}")
+            raise ModelError(
+                f"the file {missing[default]} of the default model {default!r} isn't installed"
+            )
         models = {
             name: open_entry(entry, providers=providers, threads=threads)
             for name, entry in entries.items()
@@ -88,10 +92,11 @@ class Catalog:
         return cls(models=models, missing=missing, default=default)
 
     def model(self, name: str | None) -> Engine:
-        """The model of that name; None is the default.
+        """Return the model with this name, or the default model if it is None.
 
         Raises:
-            UnknownModel: There is none, or its file isn't installed; the message says what is.
+            UnknownModel: There is no such model, or its file isn't installed. The message lists the
+                models that are.
         """
         if (model := self._models.get(name or self._default)) is not None:
             return model
@@ -100,56 +105,62 @@ class Catalog:
         raise UnknownModel(f"There is no model {name!r}; there is {', '.join(self.names)}.")
 
     def warm(self) -> list[str]:
-        """Run each model once on a grey photo, so that the first job waits for nothing.
+        """Run each model once, so that the first job doesn't wait for allocations.
 
         Returns:
-            Why a server can't run its model now, a phrase each: its jobs will wait for it.
+            For each server that can't run its model now, the reason. Jobs of that model will wait.
 
         Raises:
-            ModelError: A model fails; the message names it.
+            ModelError: A model fails. The message names it.
         """
-        away = []
+        unavailable = []
         for model in self._models.values():
             seconds = _WARM_SECONDS if model.manifest.url is None else _REMOTE_WARM_SECONDS
             try:
                 model.check()
-                model.run(blank(model.manifest), Deadline(seconds))
+                model.run(blank_tensor(model.manifest), Deadline(seconds))
             except (EngineUnavailable, DeadlineExceeded) as error:
                 if model.manifest.url is None:
                     raise
-                away.append(str(error))
-        return away
+                unavailable.append(str(error))
+        return unavailable
 
     @property
     def names(self) -> list[str]:
-        """Names of the installed models, sorted."""
+        """Sorted names of the installed models."""
         return sorted(self._models)
 
     @property
     def default(self) -> str:
-        """Name of the model of a job that names none."""
+        """Name of the model for jobs that name none."""
         return self._default
 
     def close(self) -> None:
-        """Let go of every model, and of the memory of those that run nothing."""
+        """Release every model. The memory of a model that is running is freed when it has ended."""
         for model in self._models.values():
             model.close()
         self._models.clear()
 
 
-def blank(manifest: Manifest) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """A tensor of zeros, of the size that a photo of the manifest's own size would have."""
-    said = manifest.input
-    at = place(said, said.width, said.height)
-    shape = (3, at.height, at.width) if said.layout == "NCHW" else (at.height, at.width, 3)
-    return np.zeros((1, *shape), np.float32)
+def tensor_shape(manifest: Manifest) -> tuple[int, int, int, int]:
+    """Return the shape of the input tensor for a photo of the manifest's width and height."""
+    width, height = manifest.input.width, manifest.input.height
+    placement = place(manifest.input, width, height)
+    if manifest.input.layout == "NCHW":
+        return 1, 3, placement.height, placement.width
+    return 1, placement.height, placement.width, 3
+
+
+def blank_tensor(manifest: Manifest) -> Tensor:
+    """Return an input tensor of zeros."""
+    return np.zeros(tensor_shape(manifest), np.float32)
 
 
 def find_entries(folder: Path | None) -> dict[str, Entry]:
-    """Every packaged manifest and every one in `folder`, by name, with its file where there is one.
+    """Return every packaged manifest and every one in `folder`, by name, with its model's file.
 
     Raises:
-        ModelError: A manifest is broken, or two in `folder` bear the same name.
+        ModelError: A manifest is broken, or two in `folder` have the same name.
     """
     found: dict[str, Entry] = {}
     for path in sorted(PACKAGED.glob("*.toml")):
@@ -163,18 +174,18 @@ def find_entries(folder: Path | None) -> dict[str, Entry]:
             )
         weights = _weights(manifest, folder)
         if weights is None and manifest.url is None:
-            raise ModelError(f"{path}: its file {manifest.place} isn't in {folder}")
+            raise ModelError(f"{path}: its file {manifest.location} isn't in {folder}")
         found[manifest.name] = Entry(manifest, path, weights)
     return found
 
 
 def find_body_model(folder: Path | None, file: str, entries: Mapping[str, Entry]) -> Entry:
-    """The model of `QWEN_MODEL_PATH`: an entry of this file, or a manifest that lies beside it.
+    """Return the model of `QWEN_MODEL_PATH`: an entry with this file, or a manifest next to it.
 
-    The file may also be a manifest itself, as it must be where a server runs the model.
+    The file may also be a manifest. It must be one if a server runs the model.
 
     Raises:
-        ModelError: There is no such file, or no manifest for it.
+        ModelError: The file doesn't exist, or has no manifest.
     """
     path = (folder or Path()) / file
     if not path.is_file():
@@ -185,29 +196,31 @@ def find_body_model(folder: Path | None, file: str, entries: Mapping[str, Entry]
     for entry in entries.values():
         if entry.weights is not None and entry.weights.samefile(path):
             return entry
-    if (beside := path.with_suffix(".toml")).is_file():
-        return Entry(read_manifest(beside), beside, path)
+    if (sidecar := path.with_suffix(".toml")).is_file():
+        return Entry(read_manifest(sidecar), sidecar, path)
     for entry in entries.values():
         if entry.manifest.file == path.name:
             return Entry(entry.manifest, entry.described_in, path)
-    session = Session(path, providers=[CPU], threads=1)
+    session = OnnxSession(path, providers=[CPU], threads=1)
     raise ModelError(
-        f"{path} has no manifest. Write {beside}, which must say its input, its output and its "
-        "classes; to begin with, from the file's own inputs and outputs:\n\n"
+        f"{path} has no manifest. Write {sidecar}, which describes its input, its output and its "
+        "classes. Start with this draft, made from the file's own inputs and outputs:\n\n"
         + suggest_manifest(path, session.inputs, session.outputs)
     )
 
 
 def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Engine:
-    """Load an installed model, whose manifest then bears the file's SHA-256; ask no server yet.
+    """Load an installed model and add its file's SHA-256 to its manifest. Call no server yet.
 
     Raises:
-        ModelError: The file isn't the one that its manifest names, or can't be loaded.
+        ModelError: The file has another SHA-256 than its manifest, or can't be loaded.
     """
     if entry.manifest.url is not None:
         return RemoteModel(entry.manifest)
     if entry.weights is None:
-        raise ModelError(f"{entry.described_in}: its file {entry.manifest.place} isn't installed")
+        raise ModelError(
+            f"{entry.described_in}: its file {entry.manifest.location} isn't installed"
+        )
     digest = file_sha256(entry.weights)
     if entry.manifest.sha256 not in (None, digest):
         raise ModelError(
@@ -215,11 +228,11 @@ def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Engin
             f"but {entry.described_in} says {entry.manifest.sha256}"
         )
     manifest = entry.manifest.model_copy(update={"sha256": digest})
-    return Model.open(manifest, entry.weights, providers=providers, threads=threads)
+    return OnnxModel.open(manifest, entry.weights, providers=providers, threads=threads)
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's contents, in hexadecimal."""
+    """Return the SHA-256 of a file's contents in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

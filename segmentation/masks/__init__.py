@@ -1,1 +1,1 @@
-"""From a network's output to masks, mattes and cutouts as PNG."""
+"""Makes masks, mattes and cutouts from a network's output, and encodes them as PNG."""

@@ -1,10 +1,8 @@
-"""Masks, mattes and cutouts as PNG, written here because no library takes the fast way.
+"""Encodes masks, mattes and cutouts as PNG, faster than Pillow.
 
-Pillow weighs five filters for every row, which doubles the time of a mask and wins nothing on one.
-What is chosen here, and what it was measured against, is in docs/adr/0010-png-encoding.md.
+Pillow tries five filters for every row. For a mask that takes twice the time and makes the file no
+smaller. docs/adr/0010-png-encoding.md explains the choices made here, with measurements.
 """
-
-from __future__ import annotations
 
 import struct
 import zlib
@@ -21,15 +19,15 @@ Pixels = npt.NDArray[np.uint8]
 """(height, width) of grey, or (height, width, 4) of RGBA, 8-bit."""
 
 _LEVEL = 1
-_MEMORY = 9  # zlib's largest hash: a little faster and smaller at every level
-_BAND = 1 << 20  # bytes filtered and deflated at a time: small enough for a core's cache
+_MEMORY = 9  # zlib's largest hash table: slightly faster and smaller at every level
+_BAND = 1 << 20  # bytes to filter and deflate at a time: they fit into a core's cache
 _GREY, _RGBA = 0, 6  # PNG's colour types
 _NONE, _UP = 0, 2  # PNG's filters
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """How the rows of one kind of picture are filtered and deflated."""
+class _Encoding:
+    """How the rows of a picture are filtered and deflated."""
 
     colour: int
     channels: int
@@ -37,16 +35,16 @@ class _Way:
     strategy: int
 
 
-_FLAT = _Way(_GREY, 1, _NONE, zlib.Z_RLE)
-_SOFT = _Way(_GREY, 1, _UP, zlib.Z_RLE)
-_PHOTO = _Way(_RGBA, 4, _UP, zlib.Z_DEFAULT_STRATEGY)
+_FLAT = _Encoding(_GREY, 1, _NONE, zlib.Z_RLE)
+_MATTE = _Encoding(_GREY, 1, _UP, zlib.Z_RLE)
+_CUTOUT = _Encoding(_RGBA, 4, _UP, zlib.Z_DEFAULT_STRATEGY)
 
 
 def encode_flat(mask: Pixels, deadline: Deadline) -> bytes:
-    """A grey PNG of areas of one value each: a binary mask or a map of class ids.
+    """Encode a grey picture with large areas of equal value: a binary mask or a class map.
 
     Raises:
-        DeadlineExceeded: Between two bands of rows.
+        DeadlineExceeded: The time was over between two bands of rows.
     """
     height, width = mask.shape
     bands = (mask[rows] for rows in _bands(width, height))
@@ -54,37 +52,38 @@ def encode_flat(mask: Pixels, deadline: Deadline) -> bytes:
 
 
 def encode_matte(matte: Pixels, deadline: Deadline) -> bytes:
-    """A grey PNG of values that change smoothly.
+    """Encode a grey picture with smooth transitions.
 
     Raises:
-        DeadlineExceeded: Between two bands of rows.
+        DeadlineExceeded: The time was over between two bands of rows.
     """
     height, width = matte.shape
     bands = (matte[rows] for rows in _bands(width, height))
-    return _encode(bands, (width, height), _SOFT, deadline)
+    return _encode(bands, (width, height), _MATTE, deadline)
 
 
 def encode_cutout(picture: Image.Image, matte: Pixels, deadline: Deadline) -> bytes:
-    """An RGBA PNG: the picture with the matte as its alpha; black where that is 0.
+    """Encode the picture as RGBA with the matte as its alpha. It is black where alpha is 0.
 
     Args:
         picture: RGB, of the matte's size.
-        matte: (height, width); 0 is background, which leaves no trace in the file.
+        matte: (height, width). 0 is background: the file contains nothing of the picture there.
         deadline: Checked between two bands of rows.
 
     Raises:
-        DeadlineExceeded: Between two bands of rows.
+        DeadlineExceeded: The time was over between two bands of rows.
     """
     width, height = picture.size
 
     def band(rows: slice) -> Pixels:
         layer = picture.crop((0, rows.start, width, rows.stop))
         layer.putalpha(Image.fromarray(matte[rows]))
-        whole = np.frombuffer(layer.tobytes(), np.uint32).reshape(-1, width)  # a pixel a number
-        return (whole * (matte[rows] > 0)).view(np.uint8)
+        # One number for each pixel.
+        pixels = np.frombuffer(layer.tobytes(), np.uint32).reshape(-1, width)
+        return (pixels * (matte[rows] > 0)).view(np.uint8)
 
-    bands = (band(rows) for rows in _bands(width * _PHOTO.channels, height))
-    return _encode(bands, (width, height), _PHOTO, deadline)
+    bands = (band(rows) for rows in _bands(width * _CUTOUT.channels, height))
+    return _encode(bands, (width, height), _CUTOUT, deadline)
 
 
 def _bands(row: int, height: int) -> Iterator[slice]:
@@ -92,17 +91,19 @@ def _bands(row: int, height: int) -> Iterator[slice]:
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
-def _encode(bands: Iterable[Pixels], size: tuple[int, int], way: _Way, deadline: Deadline) -> bytes:
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, way.strategy)
+def _encode(
+    bands: Iterable[Pixels], size: tuple[int, int], encoding: _Encoding, deadline: Deadline
+) -> bytes:
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, encoding.strategy)
     parts = []
-    above = np.zeros(size[0] * way.channels, np.uint8)
+    above = np.zeros(size[0] * encoding.channels, np.uint8)
     for band in bands:
         deadline.check()
         rows = band.reshape(len(band), -1)
-        parts.append(deflate.compress(_filtered(rows, above, way.filter).data))
+        parts.append(deflate.compress(_filter(rows, above, encoding.filter).data))
         above = rows[-1]
     parts.append(deflate.flush())
-    header = struct.pack(">IIBBBBB", *size, 8, way.colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", *size, 8, encoding.colour, 0, 0, 0)
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
@@ -113,8 +114,8 @@ def _encode(bands: Iterable[Pixels], size: tuple[int, int], way: _Way, deadline:
     )
 
 
-def _filtered(rows: Pixels, above: Pixels, kind: int) -> Pixels:
-    """PNG's scan lines: each row with its filter's number before it."""
+def _filter(rows: Pixels, above: Pixels, kind: int) -> Pixels:
+    """Return PNG's scan lines: each row with the number of its filter in front."""
     lines = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     lines[:, 0] = kind
     if kind == _NONE:

@@ -1,23 +1,21 @@
-"""From a network's class planes to the region planes that masks are made of."""
-
-from __future__ import annotations
+"""Sums a network's class planes to planes of the regions: upper body, lower body, person."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from segmentation.masks.hips import above_hips
+from segmentation.masks.hip_line import above_hips
 from segmentation.model.engine import Tensor
 from segmentation.model.manifest import Classes, Manifest
 
 Plane = npt.NDArray[np.uint8]
-"""A share of 0..1 as 0 to 255, (rows, columns), at the model's resolution."""
+"""Shares of 0..1 as 0 to 255, (rows, columns), at the model's resolution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Each region's probability at the model's resolution."""
+    """The probability of each region at the model's resolution."""
 
     upper: Plane
     lower: Plane
@@ -25,7 +23,7 @@ class Regions:
 
 
 def class_planes(output: Tensor, manifest: Manifest) -> Tensor:
-    """Probabilities, float32, (classes, rows, columns), from the model's output."""
+    """Return the classes' probabilities, float32, (classes, rows, columns)."""
     planes = output[0] if output.ndim == 4 else output
     if manifest.output.layout == "NHWC":
         planes = np.moveaxis(planes, -1, 0)
@@ -39,12 +37,12 @@ def class_planes(output: Tensor, manifest: Manifest) -> Tensor:
 def find_regions(
     planes: Tensor, classes: Classes, box: tuple[float, float, float, float]
 ) -> Regions:
-    """Classes summed to regions; those that cover both halves are divided at the hip line.
+    """Sum the classes of each region. Divide classes that cover both regions at the hip line.
 
     Args:
         planes: Probabilities, (classes, rows, columns).
-        classes: Which class belongs where.
-        box: The photo's rectangle in the planes, as of `Placement.box`.
+        classes: The classes of each region.
+        box: The photo's rectangle in the planes, from `Placement.box`.
     """
 
     def total(names: tuple[str, ...]) -> Tensor:
@@ -61,6 +59,6 @@ def find_regions(
 
 
 def quantise(shares: Tensor) -> Plane:
-    """Shares as 0 to 255."""
+    """Convert shares of 0..1 to 0 to 255."""
     plane: Plane = (np.clip(np.nan_to_num(shares), 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
     return plane

@@ -1,1 +1,1 @@
-"""A model: its manifest, its input and output, and the session that runs it."""
+"""A model: its manifest, how its input is made, and the ONNX Runtime session that runs it."""

@@ -1,6 +1,4 @@
-"""How many cores this process really has, by the scheduler's affinity and its cgroup's quota."""
-
-from __future__ import annotations
+"""The number of cores that this process may use, from its CPU affinity and its cgroup's quota."""
 
 import os
 import sys
@@ -8,27 +6,27 @@ from pathlib import Path, PurePosixPath
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Whole cores that the process may keep busy, at least 1.
+    """Return the number of cores that this process may keep busy, at least 1.
 
-    The least of its CPU affinity and every CFS quota of its cgroup and the groups above (version 1
-    and 2). A quota of 1.5 is 1: two threads would be throttled.
+    This is the minimum of its CPU affinity and the CFS quotas of its cgroup and all parent groups
+    (cgroup versions 1 and 2). A quota of 1.5 counts as 1, because two threads would be throttled.
 
     Args:
-        root: Where `proc` and `sys` are; another folder only in tests.
+        root: The folder that contains `proc` and `sys`. Only tests pass another one.
     """
     quotas = [quota for folder in _groups(root) if (quota := _quota(folder)) is not None]
     return max(1, int(min([_affinity(), *quotas])))
 
 
 def _affinity() -> int:
-    """Cores that the scheduler may put the process on; macOS doesn't tell, and has all."""
+    """Return the number of cores in the CPU affinity. macOS has no affinity, so all cores count."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _groups(root: Path) -> list[Path]:
-    """The folders of the process's CPU cgroup and its parents, those that exist."""
+    """Return the existing folders of the process's CPU cgroup and its parents."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -45,7 +43,7 @@ def _groups(root: Path) -> list[Path]:
 
 
 def _quota(folder: Path) -> float | None:
-    """Cores that this group may use; None without a limit."""
+    """Return the number of cores that this group may use, or None if it has no limit."""
     try:
         if (both := folder / "cpu.max").exists():
             quota, period = both.read_text().split()

@@ -1,6 +1,4 @@
-"""What runs a network: here (`model.Model`), or on a server (`remote.RemoteModel`)."""
-
-from __future__ import annotations
+"""The interface of models: `OnnxModel` runs in this process, `RemoteModel` on a server."""
 
 from typing import Protocol
 
@@ -14,30 +12,30 @@ Tensor = npt.NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """A network that its manifest describes. Thread-safe: many may run it at the same time."""
+    """A model that can run. Thread-safe: several threads may run it at once."""
 
     manifest: Manifest
 
     def run(self, tensor: Tensor, deadline: Deadline) -> Tensor:
-        """The output that the manifest names, float32, in the model's own axes.
+        """Return the output that the manifest names, as float32, with the axes of the model.
 
         Args:
             tensor: Float32, (1, 3, height, width), or (1, height, width, 3) for NHWC.
-            deadline: Its `expire` ends the run.
+            deadline: `expire` ends the run.
 
         Raises:
-            DeadlineExceeded: The time was over, before or while it ran.
-            EngineUnavailable: The network can't be reached now.
-            ModelError: The network itself failed.
+            DeadlineExceeded: The time was over before the run, or `expire` ended it.
+            EngineUnavailable: The model's server can't run it now.
+            ModelError: The network failed.
         """
 
     def check(self) -> None:
-        """Return where a run is worth a try.
+        """Check that the model can run now.
 
         Raises:
-            EngineUnavailable: The network can't be reached now.
-            ModelError: The network isn't what the manifest says.
+            EngineUnavailable: The model's server can't run it now.
+            ModelError: The model doesn't fit its manifest.
         """
 
     def close(self) -> None:
-        """Let go of what it holds; a run after this is an error."""
+        """Release resources. The model can't run after this."""

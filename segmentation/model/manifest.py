@@ -1,10 +1,8 @@
-"""A manifest: the TOML file that says all that a model needs, so that no model needs code.
+"""The manifest: a TOML file that describes a model, so that adding a model needs no code.
 
-The example to start from is `manifests/body-regions.toml`. Class names stand for indices
-everywhere, so that a manifest can be read without counting.
+Start from the example `manifests/body-regions.toml`. Manifests refer to classes by name, never by
+index.
 """
-
-from __future__ import annotations
 
 import re
 import tomllib
@@ -23,8 +21,14 @@ from pydantic import (
 
 from segmentation.errors import ModelError
 
-Output = Literal["upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutout"]
-"""An output's name: in jobs, as the callback's file field, and as the PNG's stem."""
+OutputName = Literal["upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutout"]
+"""An output's name, used in jobs and in the callback. `schemas.job.OutputName` is the same list.
+
+This package imports nothing from `schemas`, so a test compares the two.
+"""
+
+MAX_CLASSES = 256
+"""Most classes that a model may have, because `seg_map` stores a class as one byte."""
 
 Triple = tuple[float, float, float]
 Side = Annotated[int, Field(ge=1, le=8192)]
@@ -35,10 +39,10 @@ class _Table(BaseModel):
 
 
 class Input(_Table):
-    """`[input]`: how a photo becomes the model's input tensor."""
+    """`[input]`: how the model's input tensor is made from a photo."""
 
     height: Side
-    """Height of the input, in pixels. With `fit = "area"`, height x width is the area aimed at."""
+    """Height of the input, in pixels. With `fit = "area"`, height x width is the target area."""
 
     width: Side
     """Width of the input, in pixels."""
@@ -47,100 +51,100 @@ class Input(_Table):
     """Name of the model's input. Default: its first."""
 
     layout: Literal["NCHW", "NHWC"] = "NCHW"
-    """Order of the tensor's axes; N is the batch of one, C the colours."""
+    """Order of the tensor's axes. N is the batch (of one photo), C the colour channels."""
 
     colour: Literal["RGB", "BGR"] = "RGB"
-    """Order of the channels."""
+    """Order of the colour channels."""
 
     fit: Literal["stretch", "pad", "area"] = "stretch"
-    """How the photo comes to that size.
+    """How the photo is scaled to that size.
 
-    `stretch`: to exactly height x width, whatever its aspect. `pad`: as large as fits inside with
-    its aspect kept, the rest filled with `pad_value`. `area`: scaled so that its area is about
-    height x width with its aspect kept, each side rounded to `multiple` (the model's axes must
-    be dynamic); nothing is padded.
+    `stretch`: to exactly height x width; its aspect ratio changes. `pad`: to the largest size that
+    fits inside with the same aspect ratio; the rest is filled with `pad_value`. `area`: to an area
+    of about height x width with the same aspect ratio, each side rounded to `multiple`; nothing is
+    padded. The model's axes must be dynamic for `area`.
     """
 
     pad_value: Annotated[int, Field(ge=0, le=255)] = 0
-    """The padding's grey, 0 to 255 as in a photo, scaled and normalised like one (`pad` only)."""
+    """Grey value of the padding, 0 to 255, normalised like the photo (`pad` only)."""
 
     pad_place: Literal["end", "around"] = "end"
-    """Where the padding goes: at the right and the bottom, or evenly on both sides (`pad` only)."""
+    """Where the padding is: at the right and the bottom, or equally on all sides (`pad` only)."""
 
     multiple: Annotated[int, Field(ge=1, le=256)] = 32
-    """What each side is rounded to (`area` only)."""
+    """Each side is rounded to a multiple of this number (`area` only)."""
 
     resample: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = "bilinear"
-    """Filter that scales the photo, with Pillow's support: it widens when scaling down."""
+    """Pillow's filter for scaling the photo. Its support widens when it scales down."""
 
     scale: Annotated[float, Field(gt=0)] | Literal["brightest"] = 255.0
-    """What the values 0 to 255 are divided by; `brightest` is the photo's own greatest value."""
+    """Divisor of the values 0 to 255. `brightest`: the greatest value in the photo."""
 
     mean: Triple = (0.0, 0.0, 0.0)
-    """Subtracted after scaling, a channel each, in the order of `colour`."""
+    """Subtracted from each channel after scaling, in the order of `colour`."""
 
     std: tuple[
         Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
     ] = (1.0, 1.0, 1.0)
-    """Divided by after subtracting `mean`, a channel each, in the order of `colour`."""
+    """Divisor of each channel after subtracting `mean`, in the order of `colour`."""
 
 
-class Result(_Table):
-    """`[output]`: what the model's output means."""
+class Output(_Table):
+    """`[output]`: the meaning of the model's output tensor."""
 
     kind: Literal["logits", "probabilities", "alpha"]
-    """`logits` and `probabilities`: a plane a class. `alpha`: one plane, the foreground's share."""
+    """`logits`, `probabilities`: one plane for each class. `alpha`: one plane, the foreground."""
 
     index: Annotated[int, Field(ge=0)] = 0
-    """Which of the model's outputs, counted from 0."""
+    """Index of the model's output, counted from 0."""
 
     layout: Literal["NCHW", "NHWC"] = "NCHW"
-    """Order of the output's axes; C is the classes. A missing batch or channel axis is fine."""
+    """Order of the output's axes. C is the classes. The axes N and C may be missing."""
 
     align_corners: bool = False
-    """Whether its outermost samples lie on the input's outermost pixels (PyTorch's sense).
+    """Whether the outermost samples lie on the input's outermost pixels, as in PyTorch.
 
     The stride needs no field: it follows from the sizes of input and output.
     """
 
     sigmoid: bool = False
-    """Whether the plane still needs a sigmoid (`alpha` only)."""
+    """Whether a sigmoid is applied to the plane (`alpha` only)."""
 
     stretch: bool = False
-    """Whether the plane is stretched to 0..1 by its own least and greatest value (`alpha` only).
+    """Whether the plane's values are stretched to the range 0..1 (`alpha` only).
 
-    Done only where it holds both foreground (a value of at least a half) and background, so that
-    an empty scene stays empty and a constant plane divides by nothing.
+    A plane is stretched only if it has both foreground (a value of 0.5 or more) and background. So
+    the mask of an empty scene stays empty, and a constant plane causes no division by zero.
     """
 
 
 class Classes(_Table):
-    """`[classes]`: what the planes are, and which of them make a region."""
+    """`[classes]`: the names of the class planes, and the classes of each region."""
 
-    names: Annotated[tuple[str, ...], Field(min_length=2, max_length=256)]
-    """Every class in the order of its index."""
+    names: Annotated[tuple[str, ...], Field(min_length=2, max_length=MAX_CLASSES)]
+    """Names of all classes, in the order of their indices."""
 
     upper: tuple[str, ...] = ()
     """Classes of the upper body: shoulders, chest, arms, hands, torso."""
 
     lower: tuple[str, ...] = ()
-    """Classes of the lower body: hips, legs, calves; shoes only if you want them inside."""
+    """Classes of the lower body: hips, legs, calves; shoes if the mask should include them."""
 
     split: tuple[str, ...] = ()
-    """Classes that cover both, such as a dress: upper above the hip line, lower below it."""
+    """Classes that cover both regions, such as a dress. They are divided at the hip line."""
 
     face: tuple[str, ...] = ()
-    """Classes of the face, whose lower end is the chin; without hair, which may be long.
+    """Classes of the face without the hair, so that their lower end is the chin.
 
-    Only for `split`: where a person isn't whole in the photo, the hip line is measured from the
-    face (see `hips`).
+    Used only with `split`: if a part of the person is outside the photo, the hip line is measured
+    from the face (see `segmentation/masks/hip_line.py`).
     """
 
     person: tuple[str, ...] = ()
     """Classes of a person, for `alpha_mask` and `cutout`. Default: all but the first."""
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _check_names(self) -> Self:
         if len(set(self.names)) < len(self.names):
             raise ValueError("names: a class is named twice")
         for field in ("upper", "lower", "split", "face", "person"):
@@ -152,12 +156,12 @@ class Classes(_Table):
         return self
 
     def indices(self, names: tuple[str, ...]) -> list[int]:
-        """The indices of these classes, ascending."""
+        """Return the indices of these classes in ascending order."""
         return sorted(self.names.index(name) for name in names)
 
 
-def _model_url(url: str) -> str:
-    """The URL of a model, without a slash at its end; raise `ValueError` where it is none."""
+def _check_url(url: str) -> str:
+    """Check that this is the URL of a model, and return it without a slash at its end."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("not an absolute http or https URL")
@@ -169,56 +173,57 @@ def _model_url(url: str) -> str:
 
 
 class Manifest(_Table):
-    """One model, from its file to the masks that it gives by default."""
+    """Everything that the service needs to know about a model."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    """What a job's `model` says."""
+    """The model's name. Jobs select the model with it."""
 
     file: str | None = None
-    """The ONNX file: its name in `MODEL_FOLDER` (or beside the manifest)."""
+    """File name of the ONNX model in `MODEL_FOLDER` (or next to the manifest)."""
 
-    url: Annotated[str, AfterValidator(_model_url)] | None = None
-    """In place of `file`: the model on a server that speaks the Open Inference Protocol v2.
+    url: Annotated[str, AfterValidator(_check_url)] | None = None
+    """URL of the model on a server of the Open Inference Protocol v2, instead of `file`.
 
-    `http://host:8000/v2/models/name`, or with `/versions/1` behind it; https too.
+    `http://host:8000/v2/models/name`, optionally followed by `/versions/1`. https works too.
     """
 
     binary: bool | None = None
-    """Whether tensors travel as bytes rather than as JSON (`url` only).
+    """Whether tensors are sent as bytes, not as JSON (`url` only).
 
-    Default: as the server advertises (`binary_tensor_data`). KServe can, but doesn't say so.
+    Default: bytes if the server advertises `binary_tensor_data`. KServe accepts bytes without
+    advertising it.
     """
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """The file's SHA-256; when given, another file is refused. Once loaded it is always known."""
+    """The file's SHA-256. If it is given, another file is refused. Loading the file sets it."""
 
     source: str
-    """Where the model and the facts in this manifest come from, and its licence."""
+    """Origin of the model and of the facts in this manifest, and the licence."""
 
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
-    """What a job gets that names no outputs."""
+    outputs: Annotated[tuple[OutputName, ...], Field(min_length=1)]
+    """Outputs of a job that requests none."""
 
     input: Input
     """The table `[input]`."""
 
-    output: Result
+    output: Output
     """The table `[output]`."""
 
     classes: Classes | None = None
-    """The table `[classes]`; an `alpha` model has none."""
+    """The table `[classes]`. An `alpha` model has none."""
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _check_location(self) -> Self:
         if (self.file is None) == (self.url is None):
-            raise ValueError("file or url: exactly one of them says where the model is")
+            raise ValueError("file or url: exactly one of them is needed")
         if self.url is not None and self.sha256 is not None:
             raise ValueError("sha256: there is no file to check, the model is on a server")
         if self.url is None and self.binary is not None:
-            raise ValueError("binary: only a model with a url has tensors that travel")
+            raise ValueError("binary: only a model with a url can have it")
         return self
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_tables(self) -> Self:
         alpha = self.output.kind == "alpha"
         if alpha and self.classes is not None:
             raise ValueError("classes: a model whose output is alpha has none")
@@ -231,40 +236,42 @@ class Manifest(_Table):
         return self
 
     @property
-    def place(self) -> str:
-        """Where the model is: its file's name, or its URL."""
+    def location(self) -> str:
+        """The name of the model's file, or its URL."""
         return self.file or self.url or ""
 
     @property
-    def possible(self) -> tuple[Output, ...]:
-        """Every output that the model can give."""
-        matte: tuple[Output, ...] = ("alpha_mask", "cutout")
+    def possible(self) -> tuple[OutputName, ...]:
+        """Every output that the model can make."""
+        matte: tuple[OutputName, ...] = ("alpha_mask", "cutout")
         if self.classes is None:
             return matte
-        upper: tuple[Output, ...] = ("upper_body_mask",) if self.classes.upper else ()
-        lower: tuple[Output, ...] = ("lower_body_mask",) if self.classes.lower else ()
+        upper: tuple[OutputName, ...] = ("upper_body_mask",) if self.classes.upper else ()
+        lower: tuple[OutputName, ...] = ("lower_body_mask",) if self.classes.lower else ()
         return (*upper, *lower, "seg_map", *matte)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a TOML file.
+    """Read a manifest from a TOML file.
 
     Raises:
-        ModelError: The file can't be read, isn't TOML, or has a key that is wrong; all are named.
+        ModelError: The file can't be read, isn't TOML, or has wrong keys. The message names them.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return Manifest.model_validate(table)
     except ValidationError as error:
-        raise ModelError(f"{path}: {_faults(error)}") from error
+        raise ModelError(f"{path}: {_problems(error)}") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _faults(error: ValidationError) -> str:
+def _problems(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc'])}: unknown key"
-        if fault["type"] == "extra_forbidden"
-        else ": ".join(filter(None, (".".join(str(part) for part in fault["loc"]), fault["msg"])))
-        for fault in error.errors()
+        f"{'.'.join(str(part) for part in problem['loc'])}: unknown key"
+        if problem["type"] == "extra_forbidden"
+        else ": ".join(
+            filter(None, (".".join(str(part) for part in problem["loc"]), problem["msg"]))
+        )
+        for problem in error.errors()
     )

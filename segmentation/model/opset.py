@@ -1,11 +1,9 @@
-"""The operator sets that an ONNX file asks for, read without loading it.
+"""Reads the operator sets of an ONNX file without loading the model.
 
-ONNX Runtime doesn't tell them, and the onnx package isn't needed at run time. The file is a
-protobuf `ModelProto`: field 8 is `opset_import`, each with a domain (field 1) and a version
+ONNX Runtime doesn't report them, and the onnx package isn't installed with the service. The file is
+a protobuf `ModelProto`. Its field 8 is `opset_import`, with a domain (field 1) and a version
 (field 2).
 """
-
-from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
@@ -13,11 +11,11 @@ from typing import BinaryIO
 
 _OPSETS, _DOMAIN, _VERSION = 8, 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-_OURS = "ai.onnx"  # what an empty domain means
+_DEFAULT_DOMAIN = "ai.onnx"  # what an empty domain means
 
 
 def read_opsets(path: Path) -> dict[str, int]:
-    """Version by domain, such as {"ai.onnx": 17}; empty when the file is no ONNX."""
+    """Return the version of each domain, such as {"ai.onnx": 17}. Empty if it isn't ONNX."""
     try:
         with path.open("rb") as file:
             return dict(_opset(part) for part in _fields(file, _OPSETS))
@@ -26,7 +24,7 @@ def read_opsets(path: Path) -> dict[str, int]:
 
 
 def _fields(file: BinaryIO, wanted: int) -> list[bytes]:
-    """The contents of every field of that number; the others are skipped, not read."""
+    """Return the contents of every field with this number. Other fields are skipped unread."""
     found = []
     while (tag := _varint(file)) is not None:
         number, wire = tag >> 3, tag & 7
@@ -46,19 +44,19 @@ def _fields(file: BinaryIO, wanted: int) -> list[bytes]:
 
 
 def _opset(content: bytes) -> tuple[str, int]:
-    domain, version = _OURS, 0
+    domain, version = _DEFAULT_DOMAIN, 0
     file = BytesIO(content)
     while (tag := _varint(file)) is not None:
         value = _varint(file) or 0
         if tag >> 3 == _DOMAIN:
-            domain = file.read(value).decode(errors="replace") or _OURS
+            domain = file.read(value).decode(errors="replace") or _DEFAULT_DOMAIN
         elif tag >> 3 == _VERSION:
             version = value
     return domain, version
 
 
 def _varint(file: BinaryIO) -> int | None:
-    """Protobuf's variable-length integer; None at the file's end."""
+    """Read one variable-length integer of protobuf. Return None at the end of the file."""
     value = shift = 0
     while byte := file.read(1):
         value |= (byte[0] & 0x7F) << shift

@@ -1,1 +1,1 @@
-"""From a file's bytes to an upright RGB picture."""
+"""Checks a photo's format and size, and decodes it to an upright RGB picture."""

@@ -1,12 +1,10 @@
-"""Pictures that decode without complaint although a part of them is missing.
+"""Detects incomplete pictures that decode without an error.
 
-A decoder fills what its data doesn't reach: libjpeg with grey, Pillow's PNG decoder with zeros. A
-file that was merely cut is refused by Pillow; these are files that were closed again after the cut,
-and PNGs with damaged data, whose checksums Pillow doesn't look at. The costly proofs are made only
-where the picture ends as such a one would.
+Decoders fill missing data: libjpeg with grey, Pillow's PNG decoder with zeros. Pillow itself
+refuses a file that was cut. It accepts a file that was cut and then given a valid end, and a PNG
+with damaged data, because it doesn't verify the checksums. The expensive checks run only if the
+picture ends in such a fill colour.
 """
-
-from __future__ import annotations
 
 import io
 import struct
@@ -19,11 +17,11 @@ from PIL import Image
 from segmentation.deadline import Deadline
 from segmentation.errors import InvalidImage
 
-_GREY = 128  # every component of what libjpeg makes of missing data
-_EIGHTH = (1, 1)  # asks `draft` for its smallest scale
-_BITS = b"\x55" * 64  # some data that would show, were any missing
-_PIECE = 1 << 16  # bytes inflated at a time
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by PNG's colour type
+_GREY = 128  # libjpeg's value for missing data, in every component
+_SMALLEST = (1, 1)  # makes `draft` choose its smallest scale, an eighth
+_EXTRA = b"\x55" * 64  # changes the picture if the decoder runs out of data
+_PIECE = 1 << 16  # bytes to inflate at a time
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # number by PNG's colour type
 # Adam7: first column and row of each pass, and the steps to the next.
 _PASSES = (
     (0, 0, 8, 8),
@@ -37,11 +35,11 @@ _PASSES = (
 
 
 def check_complete(photo: bytes, image: Image.Image, deadline: Deadline) -> None:
-    """Return when the decoded `image` holds all that the file promised.
+    """Check that the decoded `image` has all the data that the file's header announces.
 
     Args:
         photo: The file.
-        image: As Pillow loaded it, before any conversion; its format tells what to look for.
+        image: As Pillow loaded it, before any conversion.
         deadline: Checked between pieces.
 
     Raises:
@@ -50,7 +48,7 @@ def check_complete(photo: bytes, image: Image.Image, deadline: Deadline) -> None
     """
     if image.format in ("JPEG", "MPO"):
         ends_grey = np.all(np.asarray(image.getpixel((image.width - 1, image.height - 1))) == _GREY)
-        if ends_grey and _lacks_bits(photo):
+        if ends_grey and _is_cut_jpeg(photo):
             raise InvalidImage("The picture is cut: its data ends before its last row.")
     elif image.format == "PNG":
         header, pieces = _png_parts(photo)
@@ -58,24 +56,24 @@ def check_complete(photo: bytes, image: Image.Image, deadline: Deadline) -> None
             _check_inflated(header, pieces, deadline)
 
 
-def _lacks_bits(photo: bytes) -> bool:
-    """Whether a JPEG's decoder had to invent data: bits put before the end then change the picture.
+def _is_cut_jpeg(photo: bytes) -> bool:
+    """Return whether the data of a JPEG ends too early.
 
-    A decoder that has all its data never reads them.
+    Extra data before the end marker then changes the picture. Otherwise it is never read.
     """
     end = photo.rfind(b"\xff\xd9")
-    longer = photo[:end] + _BITS + photo[end:]
+    longer = photo[:end] + _EXTRA + photo[end:]
     return _small(photo) != _small(longer)
 
 
 def _small(photo: bytes) -> bytes:
     with Image.open(io.BytesIO(photo), formats=["JPEG"]) as image:
-        image.draft(None, _EIGHTH)
+        image.draft(None, _SMALLEST)
         return image.tobytes()
 
 
 def _png_parts(photo: bytes) -> tuple[bytes, list[memoryview]]:
-    """A PNG's header and its compressed data, checksums verified."""
+    """Return a PNG's header and its compressed data, after verifying their checksums."""
     header, data = b"", []
     for kind, content, checksum in _chunks(photo):
         if kind not in (b"IHDR", b"PLTE", b"IDAT"):
@@ -90,7 +88,7 @@ def _png_parts(photo: bytes) -> tuple[bytes, list[memoryview]]:
 
 
 def _chunks(photo: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
-    """Kind, content and checksum of every whole chunk up to the end's."""
+    """Yield kind, content and checksum of every complete chunk up to IEND."""
     view, at, kind = memoryview(photo), 8, b""
     while at + 12 <= len(view) and kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", view, at)
@@ -102,19 +100,19 @@ def _chunks(photo: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
 
 
 def _check_inflated(header: bytes, pieces: list[memoryview], deadline: Deadline) -> None:
-    inflate, length, promised = zlib.decompressobj(), 0, _promised(header)
+    inflate, length, announced = zlib.decompressobj(), 0, _announced_bytes(header)
     for piece in pieces:
         rest: bytes | memoryview = piece
-        while rest and length < promised:
+        while rest and length < announced:
             deadline.check()
             length += len(inflate.decompress(rest, _PIECE))
             rest = inflate.unconsumed_tail
-    if length < promised:
-        raise InvalidImage(f"The picture is cut: it has {length:,} bytes of {promised:,}.")
+    if length < announced:
+        raise InvalidImage(f"The picture is cut: it has {length:,} bytes of {announced:,}.")
 
 
-def _promised(header: bytes) -> int:
-    """Bytes of all scan lines together, their filters' included."""
+def _announced_bytes(header: bytes) -> int:
+    """Return the number of bytes of all scan lines, including the filter bytes."""
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     bits = depth * _CHANNELS[colour]
     total = 0

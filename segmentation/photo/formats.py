@@ -1,8 +1,6 @@
-"""What a file is, told by its first bytes and never by its name."""
+"""Detects the format of a file by its first bytes. The file's name is not used."""
 
-from __future__ import annotations
-
-# First bytes, and the name that Pillow gives the format; longer ones first where they overlap.
+# First bytes, and Pillow's name of the format. Longer ones come before shorter ones.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -19,10 +17,10 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"BM", "BMP"),
 )
 
-# Boxes of the ISO base media format: bytes 4 to 12.
+# Brands of the ISO base media format: bytes 8 to 12, after `ftyp`.
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC"}
 
-# What isn't a picture to Pillow, for the message alone.
+# Files that aren't pictures, described in error messages.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -30,11 +28,11 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\x1aE\xdf\xa3", "a video (Matroska)"),
 )
 
-_GLANCE = 1024  # bytes of a text that are looked at
+_TEXT_BYTES = 1024  # what is read of a text
 
 
-def sniff(photo: bytes) -> str | None:
-    """Pillow's name of the picture format that the file begins as; None when it is none known."""
+def detect_format(photo: bytes) -> str | None:
+    """Return Pillow's name of the file's picture format, or None if it isn't known here."""
     if photo[:4] == b"RIFF" and photo[8:12] == b"WEBP":
         return "WEBP"
     if photo[4:8] == b"ftyp":
@@ -42,14 +40,14 @@ def sniff(photo: bytes) -> str | None:
     return next((name for begin, name in _SIGNATURES if photo.startswith(begin)), None)
 
 
-def describe(photo: bytes) -> str:
-    """What a file that is no known picture looks like, as a phrase for the customer."""
+def describe_file(photo: bytes) -> str:
+    """Describe a file that isn't a known picture, as a phrase for an error message."""
     if photo[4:8] == b"ftyp":
         return "a video (MP4)"
     for begin, name in _OTHERS:
         if photo.startswith(begin):
             return name
-    text = photo[:_GLANCE].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    text = photo[:_TEXT_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if b"<svg" in text:
         return "an SVG drawing"
     if text.startswith((b"<!doctype html", b"<html")) or b"<html" in text:

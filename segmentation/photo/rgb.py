@@ -1,19 +1,18 @@
-"""Any of Pillow's modes as RGB."""
-
-from __future__ import annotations
+"""Converts pictures of any of Pillow's modes to RGB."""
 
 import numpy as np
 from PIL import Image
 
-_BAND = 1 << 20  # pixels converted at a time: conversions need several copies of what they convert
-_DEEPEST = 65535
+_BAND = 1 << 20  # pixels to convert at a time, because a conversion makes several copies
+_MAX_16_BIT = 65535
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The picture in RGB, 8 bits a channel.
+    """Convert a picture to RGB with 8 bits for each channel.
 
-    Transparency lies over white. Integers of more than 8 bits are scaled from 0..65535, floats from
-    0..1; CMYK, YCbCr and the others as Pillow converts them. Colour profiles are not applied.
+    Transparent pixels are blended with white. Integers of more than 8 bits are scaled from
+    0..65535, floats from 0..1. Pillow converts CMYK, YCbCr and other modes. Colour profiles are not
+    applied.
     """
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
@@ -23,7 +22,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     for top in range(0, height, step):
         band = image.crop((0, top, width, min(top + step, height)))
         if band.mode.startswith("I") or band.mode == "F":
-            whole.paste(_shallow(band), (0, top))
+            whole.paste(_to_8_bit(band), (0, top))
         elif image.has_transparency_data:
             layer = band.convert("RGBA")
             whole.paste(layer, (0, top), layer)
@@ -32,8 +31,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return whole
 
 
-def _shallow(band: Image.Image) -> Image.Image:
-    deep = np.asarray(band)
+def _to_8_bit(band: Image.Image) -> Image.Image:
+    values = np.asarray(band)
     if band.mode == "F":
-        deep = np.clip(np.nan_to_num(deep), 0.0, 1.0) * _DEEPEST
-    return Image.fromarray((np.clip(deep, 0, _DEEPEST) // 257).astype(np.uint8))
+        values = np.clip(np.nan_to_num(values), 0.0, 1.0) * _MAX_16_BIT
+    return Image.fromarray((np.clip(values, 0, _MAX_16_BIT) // 257).astype(np.uint8))

@@ -1,1 +1,1 @@
-"""A model that runs on a server of the Open Inference Protocol v2."""
+"""A model on a server that implements the Open Inference Protocol v2."""

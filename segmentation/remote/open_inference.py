@@ -1,11 +1,9 @@
-"""The Open Inference Protocol v2: questions and answers as bytes, no transport.
+"""Encodes requests and decodes responses of the Open Inference Protocol v2. Sends nothing.
 
 Sources: the protocol's "HTTP/REST" page (kserve/open-inference-protocol, `specification/protocol/
 inference_rest.md`) and Triton's "binary tensor data extension" (triton-inference-server/server,
 `docs/protocol/extension_binary_data.md`).
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,47 +12,47 @@ from typing import Any
 import numpy as np
 
 from segmentation.model.engine import Tensor
-from segmentation.model.port import Port
+from segmentation.model.tensor_spec import TensorSpec
 
 BINARY_EXTENSION = "binary_tensor_data"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 DATATYPES = {"FP32": "float", "FP16": "float16", "FP64": "double", "UINT8": "uint8"}
-"""ONNX's element type by the protocol's; others have other names here and aren't fed."""
+"""ONNX's element type by the protocol's datatype, for the types that an input may have."""
 
 _NUMPY = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "UINT8": "u1", "INT8": "i1", "INT32": "<i4"}
 _BY_TYPE = {element: datatype for datatype, element in DATATYPES.items()}
-_NUMBERS = 8192  # of one piece of JSON: the encoder keeps Python's lock for as long as a piece
+_NUMBERS = 8192  # in one piece of JSON: the encoder holds Python's lock for the whole piece
 
 
-def read_ports(tensors: Any) -> list[Port]:
-    """The inputs or outputs of a model's metadata; none where the server tells none.
+def read_tensor_specs(tensors: Any) -> list[TensorSpec]:
+    """Return the inputs or outputs in a model's metadata. Empty if the server declares none.
 
     Raises:
-        ValueError: It isn't what the protocol says.
+        ValueError: The metadata doesn't follow the protocol.
     """
     try:
-        return [_port(tensor) for tensor in tensors or []]
+        return [_tensor_spec(tensor) for tensor in tensors or []]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"its metadata isn't the protocol's: {error!r}") from error
 
 
 def write_request(
-    tensor: Tensor, *, feed: Port, fetch: str | None, binary: bool
+    tensor: Tensor, *, feed: TensorSpec, fetch: str | None, binary: bool
 ) -> tuple[dict[str, str], bytes]:
-    """The headers and the body that ask for the output `fetch` (None: all) of `tensor`."""
+    """Return headers and body of a request for the output `fetch` (None: all outputs)."""
     datatype = _BY_TYPE[feed.type]
     data = np.ascontiguousarray(tensor, _NUMPY[datatype])
-    said: dict[str, Any] = {"name": feed.name, "datatype": datatype, "shape": list(data.shape)}
-    asked: dict[str, Any] = {"outputs": [{"name": fetch}]} if fetch else {}
+    sent: dict[str, Any] = {"name": feed.name, "datatype": datatype, "shape": list(data.shape)}
+    request: dict[str, Any] = {"outputs": [{"name": fetch}]} if fetch else {}
     if not binary:
-        head = json.dumps({**asked, "inputs": [{**said, "data": []}]}).encode()
+        head = json.dumps({**request, "inputs": [{**sent, "data": []}]}).encode()
         body = head.removesuffix(b"]}]}") + _numbers(data) + b"]}]}"
         return {"Content-Type": "application/json"}, body
-    said["parameters"] = {"binary_data_size": data.nbytes}
-    asked["parameters"] = {"binary_data_output": True}
-    for output in asked.get("outputs", ()):
+    sent["parameters"] = {"binary_data_size": data.nbytes}
+    request["parameters"] = {"binary_data_output": True}
+    for output in request.get("outputs", ()):
         output["parameters"] = {"binary_data": True}
-    head = json.dumps({**asked, "inputs": [said]}).encode()
+    head = json.dumps({**request, "inputs": [sent]}).encode()
     headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
     return headers, head + data.tobytes()
 
@@ -62,16 +60,16 @@ def write_request(
 def read_response(
     headers: Mapping[str, str], body: bytes, *, fetch: str | None, index: int
 ) -> Tensor:
-    """The output named `fetch`, or the one at `index` where that is None, as float32.
+    """Return the output named `fetch`, or if that is None the one at `index`, as float32.
 
     Args:
-        headers: Of the answer, by lower-case name; they say whether tensors are bytes.
-        body: The whole answer.
+        headers: The response's headers by lower-case name. They show whether tensors are bytes.
+        body: The response's body.
         fetch: The output's name.
-        index: The output's place, counted from 0.
+        index: The output's index, counted from 0.
 
     Raises:
-        ValueError: The answer isn't the protocol's, or lacks the output.
+        ValueError: The response doesn't follow the protocol, or lacks the output.
     """
     try:
         length = int(headers.get(HEADER_LENGTH.lower(), len(body)))
@@ -84,19 +82,20 @@ def read_response(
 
 
 def read_error(body: bytes) -> str:
-    """The server's own words about what went wrong, at most 300 characters."""
+    """Return the server's error message, at most 300 characters long."""
     try:
-        said = json.loads(body)
-        words = said.get("error") or said.get("detail") if isinstance(said, dict) else None
+        parsed = json.loads(body)
+        is_object = isinstance(parsed, dict)
+        message = parsed.get("error") or parsed.get("detail") if is_object else None
     except ValueError:
-        words = None
-    return str(words or body.decode(errors="replace"))[:300]
+        message = None
+    return str(message or body.decode(errors="replace"))[:300]
 
 
-def _port(tensor: Mapping[str, Any]) -> Port:
+def _tensor_spec(tensor: Mapping[str, Any]) -> TensorSpec:
     shape = tuple("?" if length < 0 else int(length) for length in tensor["shape"])
     datatype = tensor["datatype"]
-    return Port(str(tensor["name"]), DATATYPES.get(datatype, str(datatype)), shape)
+    return TensorSpec(str(tensor["name"]), DATATYPES.get(datatype, str(datatype)), shape)
 
 
 def _numbers(data: np.ndarray) -> bytes:
@@ -106,7 +105,7 @@ def _numbers(data: np.ndarray) -> bytes:
 
 
 def _tensor(outputs: Sequence[Mapping[str, Any]], place: int, blobs: memoryview) -> Tensor:
-    # KServe writes null where the protocol lets a field be absent.
+    # KServe writes null for absent fields.
     sizes = [(output.get("parameters") or {}).get("binary_data_size") or 0 for output in outputs]
     output, start = outputs[place], sum(sizes[:place])
     kind = np.dtype(_NUMPY[output["datatype"]])

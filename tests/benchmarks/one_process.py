@@ -11,7 +11,8 @@ from segmentation.deadline import Deadline
 from segmentation.model.engine import Engine, Tensor
 from segmentation.model.placement import place
 from segmentation.model.preprocess import preprocess
-from segmentation.photo.decode import ImageLimits, decode
+from segmentation.photo.decode import decode
+from segmentation.photo.limits import ImageLimits
 from segmentation.segment import segment
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def tensor_of(photo: bytes, model: Engine, limits: ImageLimits) -> Tensor:
         at = place(expected, width, height)
         return at.inner_width, at.inner_height
 
-    decoded = decode(photo, limits=limits, deadline=Deadline(_SECONDS), enough=enough)
+    decoded = decode(photo, limits=limits, deadline=Deadline(_SECONDS), sufficient_size=enough)
     return preprocess(decoded.picture, expected, place(expected, decoded.width, decoded.height))
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic_settings import BaseSettings
 
+from consumer.settings.base import SettingsGroup
 from consumer.telemetry.metrics import Metrics
 from producer_tools.cli.app import app
 from schemas import trace_context
@@ -38,7 +38,7 @@ def public_names() -> dict[str, Any]:
     calls = [node for node in _nodes("consumer") if isinstance(node, ast.Call)]
     metrics = [metric for metric in vars(Metrics()).values() if hasattr(metric, "_labelnames")]
     return {
-        "settings": dict(sorted(_settings(BaseSettings))),
+        "settings": dict(sorted(_settings(SettingsGroup))),
         "environment": sorted({name for call in calls for name in _environment(call)}),
         "topics": {spec.role: {"name": spec.name, **spec.config} for spec in topic_specs()},
         "messages": {
@@ -58,7 +58,7 @@ def public_names() -> dict[str, Any]:
     }
 
 
-def _settings(group: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+def _settings(group: type[SettingsGroup]) -> Iterator[tuple[str, str]]:
     """Give every setting of the consumer's, and its default."""
     for subclass in group.__subclasses__():
         if subclass.__module__.startswith("consumer."):

@@ -10,7 +10,7 @@ import httpx
 from rich.console import Console
 
 from producer_tools.local import ports
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 from tests.laboratory.go_programs import GoProgram
 
 PROGRAM = GoProgram("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", "v2.12.0")
@@ -74,7 +74,7 @@ class Proxy:
             httpx.delete(f"{toxics}/{name}", timeout=_ANSWER_SECONDS).raise_for_status()
 
 
-class Toxiproxy(Part):
+class Toxiproxy(LocalServer):
     """The toxiproxy server; its proxies are made by `proxy`."""
 
     name = "toxiproxy"

@@ -7,17 +7,17 @@ import numpy as np
 from consumer.__main__ import run
 from segmentation.deadline import Deadline
 from segmentation.model.engine import Tensor
-from segmentation.model.model import Model
+from segmentation.model.onnx_model import OnnxModel
 
-sane_run = Model.run
+sane_run = OnnxModel.run
 
 
-def run_or_die(self: Model, tensor: Tensor, deadline: Deadline) -> Tensor:
+def run_or_die(self: OnnxModel, tensor: Tensor, deadline: Deadline) -> Tensor:
     """Abort on a photo that is white all over."""
     if np.min(tensor) == 1.0:
         os.abort()
     return sane_run(self, tensor, deadline)
 
 
-Model.run = run_or_die  # type: ignore[method-assign]
+OnnxModel.run = run_or_die  # type: ignore[method-assign]
 run()

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from segmentation.photo.decode import ImageLimits
+from segmentation.photo.limits import ImageLimits
 
 Pixels = npt.NDArray[np.uint8]
 

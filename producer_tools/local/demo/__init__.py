@@ -1,1 +1,1 @@
-"""The demo: photos in, masks out, on this machine."""
+"""The demo: runs photos through the local stack and a consumer, and shows their masks."""

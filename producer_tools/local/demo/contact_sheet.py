@@ -1,4 +1,4 @@
-"""The contact sheet: each photo beside the same photo with its masks drawn over it, in one PNG."""
+"""The contact sheet: a PNG that shows each photo next to a copy with its masks drawn on it."""
 
 import io
 import math
@@ -18,8 +18,8 @@ _INK, _FAINT, _ALARM = (32, 32, 32), (120, 120, 116), (196, 40, 40)
 
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
-# How tall a photo is shown, by the number of photos up to which it is: a sheet of many hundreds
-# stays a picture that viewers open.
+# The height of a photo on the sheet, by the largest number of photos for which it is used. Viewers
+# can still open a sheet of many hundred photos.
 _HEIGHTS = ((6, 420), (60, 300), (math.inf, 160))
 
 _GAP = 16
@@ -30,56 +30,52 @@ _OUTLINE = 3  # in pixels of the drawing, which is twice as large as what is sho
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One photo of the sheet.
-
-    Attributes:
-        name: Its file name.
-        photo: Its bytes as they were sent.
-        state: The job's state.
-        masks: PNG bytes by output, of the upright photo's size; those that have a colour are drawn.
-        coverage: The part of the photo that each mask covers, 0 to 1.
-        error: Why the job failed.
-    """
+class Tile:
+    """One photo of the sheet, with its masks and its caption."""
 
     name: str
+    """The photo's file name."""
     photo: bytes
+    """The photo's file as it was submitted."""
     state: str
+    """The state of its job."""
     masks: Mapping[str, bytes] = field(default_factory=dict)
+    """PNG files by output, with the size of the upright photo. Outputs in `_COLOURS` are drawn."""
     coverage: Mapping[str, float] = field(default_factory=dict)
+    """Share of the photo that each mask covers, 0 to 1."""
     error: str | None = None
+    """Why the job failed."""
 
 
-def contact_sheet(entries: Sequence[Entry], path: Path) -> None:
-    """Write the contact sheet of `entries` to `path` as a PNG.
+def contact_sheet(tiles: Sequence[Tile], path: Path) -> None:
+    """Write the contact sheet of `tiles` to `path` as a PNG.
 
-    One photo at a time is held in full, and every one is scaled down, so that many and large ones
-    fit into memory.
+    Only one photo at a time is in memory at full size, so that many large photos fit.
     """
-    panel = _panel(entries)
+    panel = _panel(tiles)
     width, height = 2 * panel[0] + _GAP, panel[1] + _CAPTION
-    count = max(len(entries), 1)
+    count = max(len(tiles), 1)
     columns = _columns(count, width, height)
     rows = math.ceil(count / columns)
     size = (columns * (width + 2 * _GAP), rows * (height + _GAP) + 2 * _GAP + _LINE)
     sheet = Image.new("RGB", size, _PAPER)
-    _legend(ImageDraw.Draw(sheet), entries)
-    for index, entry in enumerate(entries):
+    _legend(ImageDraw.Draw(sheet), tiles)
+    for index, tile in enumerate(tiles):
         row, column = divmod(index, columns)
         corner = (_GAP + column * (width + 2 * _GAP), 2 * _GAP + _LINE + row * (height + _GAP))
-        sheet.paste(_cell(entry, panel), corner)
+        sheet.paste(_draw_tile(tile, panel), corner)
     sheet.save(path, format="PNG")
 
 
-def _panel(entries: Sequence[Entry]) -> tuple[int, int]:
-    """The room that each picture gets: square, or narrower when all photos are."""
-    height = next(height for most, height in _HEIGHTS if len(entries) <= most)
-    widest = max((_aspect(entry.photo) for entry in entries), default=1.0)
+def _panel(tiles: Sequence[Tile]) -> tuple[int, int]:
+    """Return the size of each picture: a square, or narrower if all photos are."""
+    height = next(height for most, height in _HEIGHTS if len(tiles) <= most)
+    widest = max((_aspect(tile.photo) for tile in tiles), default=1.0)
     return round(height * min(max(widest, 0.6), 1.0)), height
 
 
 def _aspect(content: bytes) -> float:
-    """Width by height of the upright photo, from its head alone; 0 when it can't be read."""
+    """Return width / height of the upright photo, from its header. 0 if it can't be read."""
     try:
         with Image.open(io.BytesIO(content)) as photo:
             turned = photo.getexif().get(ExifTags.Base.Orientation, 1) >= 5
@@ -90,7 +86,7 @@ def _aspect(content: bytes) -> float:
 
 
 def _columns(count: int, width: int, height: int) -> int:
-    """The number of columns that brings the sheet nearest to 4:3."""
+    """Return the number of columns with which the sheet is closest to 4:3."""
     return min(
         range(1, count + 1),
         key=lambda columns: abs(
@@ -99,40 +95,40 @@ def _columns(count: int, width: int, height: int) -> int:
     )
 
 
-def _legend(draw: ImageDraw.ImageDraw, entries: Sequence[Entry]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, tiles: Sequence[Tile]) -> None:
     x, font = _GAP, ImageFont.load_default(size=16)
     for output, colour in _COLOURS.items():
-        if any(output in entry.masks for entry in entries):
+        if any(output in tile.masks for tile in tiles):
             draw.rounded_rectangle((x, _GAP + 2, x + 16, _GAP + 18), 4, fill=colour)
-            words = _words(output)
-            draw.text((x + 24, _GAP), words, _INK, font)
-            x += 24 + int(font.getlength(words)) + 2 * _GAP
+            text = _label(output)
+            draw.text((x + 24, _GAP), text, _INK, font)
+            x += 24 + int(font.getlength(text)) + 2 * _GAP
 
 
-def _words(output: str) -> str:
+def _label(output: str) -> str:
     return output.removesuffix("_mask").replace("_", " ")
 
 
-def _cell(entry: Entry, panel: tuple[int, int]) -> Image.Image:
-    """One entry: the photo, the photo with its masks, and two lines of words."""
+def _draw_tile(tile: Tile, panel: tuple[int, int]) -> Image.Image:
+    """Draw the photo, the photo with its masks, and two lines of text."""
     width, height = panel
     cell = Image.new("RGB", (2 * width + _GAP, height + _CAPTION), _PAPER)
     right = width + _GAP
-    photo = _photo(entry.photo, panel)
+    photo = _photo(tile.photo, panel)
     if photo is None:
         _blank(cell, 0, panel, "not readable as an image")
     else:
         _place(cell, photo, 0, panel)
-    if photo is None or not entry.masks:
+    if photo is None or not tile.masks:
         _blank(cell, right, panel, "no masks")
     else:
-        _place(cell, _masked(photo, entry.masks), right, panel)
-    _caption(cell, entry, top=height)
+        _place(cell, _masked(photo, tile.masks), right, panel)
+    _caption(cell, tile, top=height)
     return cell
 
 
 def _photo(content: bytes, panel: tuple[int, int]) -> Image.Image | None:
-    """The upright photo, twice as large as it is shown; None when it can't be read."""
+    """Return the upright photo, twice as large as it is shown. None if it can't be read."""
     width, height = 2 * panel[0], 2 * panel[1]
     try:
         with Image.open(io.BytesIO(content)) as photo:
@@ -146,7 +142,7 @@ def _photo(content: bytes, panel: tuple[int, int]) -> Image.Image | None:
 
 
 def _masked(photo: Image.Image, masks: Mapping[str, bytes]) -> Image.Image:
-    """The photo with each mask softly filled and crisply outlined."""
+    """Return the photo with a transparent fill and a solid outline for each mask."""
     picture = photo.copy()
     for output, colour in _COLOURS.items():
         if output not in masks:
@@ -169,32 +165,32 @@ def _place(cell: Image.Image, picture: Image.Image, left: int, panel: tuple[int,
     cell.paste(small, corner)
 
 
-def _blank(cell: Image.Image, left: int, panel: tuple[int, int], words: str) -> None:
+def _blank(cell: Image.Image, left: int, panel: tuple[int, int], text: str) -> None:
     width, height = panel
     draw = ImageDraw.Draw(cell)
     draw.rectangle((left, 0, left + width - 1, height - 1), fill=_FRAME)
     middle = (left + width // 2, height // 2)
-    draw.text(middle, words, _FAINT, ImageFont.load_default(size=16), anchor="mm")
+    draw.text(middle, text, _FAINT, ImageFont.load_default(size=16), anchor="mm")
 
 
-def _caption(cell: Image.Image, entry: Entry, *, top: int) -> None:
+def _caption(cell: Image.Image, tile: Tile, *, top: int) -> None:
     draw, width = ImageDraw.Draw(cell), cell.width
-    ink = _ALARM if entry.state == "failed" else _FAINT
+    ink = _ALARM if tile.state == "failed" else _FAINT
     small, large = ImageFont.load_default(size=15), ImageFont.load_default(size=17)
-    room = width - int(small.getlength(entry.state)) - _GAP
-    draw.text((0, top + 6), _fitted(entry.name, large, room), _INK, large)
-    draw.text((width, top + 8), entry.state, ink, small, anchor="ra")
-    detail = entry.error or ", ".join(
-        f"{_words(output)} {part:.1%}" for output, part in entry.coverage.items()
+    room = width - int(small.getlength(tile.state)) - _GAP
+    draw.text((0, top + 6), _fitted(tile.name, large, room), _INK, large)
+    draw.text((width, top + 8), tile.state, ink, small, anchor="ra")
+    detail = tile.error or ", ".join(
+        f"{_label(output)} {part:.1%}" for output, part in tile.coverage.items()
     )
     draw.text((0, top + 6 + _LINE), _fitted(detail, small, width), ink, small)
 
 
-def _fitted(words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The words on one line of at most `width` pixels, cut short with an ellipsis if need be."""
-    words = " ".join(words.split())
-    if font.getlength(words) <= width:
-        return words
-    while words and font.getlength(f"{words}…") > width:
-        words = words[:-1]
-    return f"{words}…"
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Return the text on one line of at most `width` pixels. Cut it with an ellipsis if needed."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"

@@ -1,4 +1,4 @@
-"""The demo: photos through a real Kafka, S3, consumer and callback, all on this machine."""
+"""Runs the demo: starts the local stack and a consumer, submits photos, and saves their masks."""
 
 import asyncio
 import os
@@ -15,11 +15,11 @@ from rich.console import Console
 
 from consumer.kafka import topics
 from consumer.settings import KafkaSettings
-from producer_tools.cli.output import Format, say, words, write
+from producer_tools.cli.output import Format, print_message, stderr_console, write_rows
 from producer_tools.local import ports
-from producer_tools.local.consumer import Consumer
-from producer_tools.local.demo.contact_sheet import Entry, contact_sheet
-from producer_tools.local.demo.jobs import Run
+from producer_tools.local.consumer_process import ConsumerProcess
+from producer_tools.local.demo.contact_sheet import Tile, contact_sheet
+from producer_tools.local.demo.jobs import DemoJobs
 from producer_tools.local.demo.photos import find_photos
 from producer_tools.local.errors import DiedAtStartError, LocalStackError, NoPhotosError
 from producer_tools.local.stack import LocalStack
@@ -28,41 +28,38 @@ from schemas.status import TERMINAL_STATES, StatusEvent, TimingsMs
 
 SHEET = "contact-sheet.png"
 LOG = "consumer.log"
-MOST_ON_SHEET = 60
-"""A sheet of more photos would be too large to look at."""
+MAX_ON_SHEET = 60
+"""Most photos on the contact sheet. A sheet with more would be too large to look at."""
 
 _STAGES = tuple(TimingsMs.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One photo and what became of it.
-
-    Attributes:
-        job_id: Its job.
-        photo: The file that was submitted.
-        event: The latest event of its job; None if there was none.
-        masks: Files by output.
-    """
+class DemoResult:
+    """One photo, the state of its job, and its masks."""
 
     job_id: str
+    """The photo's job."""
     photo: Path
+    """The file that was submitted."""
     event: StatusEvent | None
+    """The latest status event of the job. None: there was no event."""
     masks: Mapping[str, Path]
+    """The files of the masks by output."""
 
     @property
     def state(self) -> str:
-        """The job's state: without an event it is queued."""
+        """The job's state. Without an event it is `queued`."""
         return self.event.state if self.event else "queued"
 
     @property
     def error(self) -> str | None:
         """Why the job failed, or what it waits for."""
-        fault = self.event.error if self.event else None
-        return f"{fault.code}: {fault.message}" if fault else None
+        error = self.event.error if self.event else None
+        return f"{error.code}: {error.message}" if error else None
 
     def row(self) -> dict[str, str | float | None]:
-        """Its row: the job, its state, and the milliseconds of each stage."""
+        """Return its row of the table: the job, its state, and the milliseconds of each stage."""
         timings = self.event.timings_ms if self.event else None
         times = timings.model_dump() if timings else dict.fromkeys(_STAGES)
         return {
@@ -74,54 +71,58 @@ class Shown:
         }
 
 
-def stand_alone() -> None:
-    """Take out of the environment what would come between this machine's own parts."""
+def isolate_environment() -> None:
+    """Remove variables from our environment that would disturb the local stack."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # a profile that isn't there, another endpoint
+        del os.environ[name]  # such as a profile that doesn't exist, or another endpoint
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), ports.HOST]))
 
 
 def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -> int:
-    """Run the demo for people, and give the exit code."""
+    """Run the demo, print its results, and return the exit code."""
     try:
         found = find_photos(photos)
-        shown = run_demo(found, out=out, timeout=timeout, console=words())
+        results = run_demo(found, out=out, timeout=timeout, console=stderr_console())
     except NoPhotosError as error:
-        say(f"maskline demo: {error}")
+        print_message(f"maskline demo: {error}")
         return 2
     except DiedAtStartError as error:
-        say(f"maskline demo: {error}")
+        print_message(f"maskline demo: {error}")
         return error.returncode if error.returncode in (2, 4) else 3
     except (LocalStackError, KafkaError, BotoCoreError, ClientError, OSError) as error:
-        say(f"maskline demo: {error or repr(error)}")
+        print_message(f"maskline demo: {error or repr(error)}")
         return 3
     except KeyboardInterrupt:
-        say("Stopped.")
+        print_message("Stopped.")
         return 130
-    write(("job", "state", *_STAGES), [one.row() for one in shown], output)
-    say("Times in ms. `queued` is the wait before the job began, `total` is from there to its end.")
-    for one in shown:
-        if one.error:
-            say(f"{one.photo}: {one.error}")
-    _say_where(shown, out)
-    if any(one.state not in TERMINAL_STATES for one in shown):
+    write_rows(("job", "state", *_STAGES), [result.row() for result in results], output)
+    print_message(
+        "Times in ms. `queued` is the time before the job started, `total` the time from then on."
+    )
+    for result in results:
+        if result.error:
+            print_message(f"{result.photo}: {result.error}")
+    _print_results(results, out)
+    if any(result.state not in TERMINAL_STATES for result in results):
         log = (out / LOG).read_text(errors="replace").splitlines()
-        say(
+        print_message(
             "\n".join([f"Not all jobs ended within {timeout:g} s. The consumer's log:", *log[-20:]])
         )
         return 5
-    return int(any(one.state != "completed" for one in shown))
+    return int(any(result.state != "completed" for result in results))
 
 
-def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Console) -> list[Shown]:
-    """Send the photos through the line; leave masks, contact sheet and the consumer's log in `out`.
+def run_demo(
+    photos: Sequence[Path], *, out: Path, timeout: float, console: Console
+) -> list[DemoResult]:
+    """Process the photos. Write masks, contact sheet and the consumer's log to the folder `out`.
 
-    After `timeout` seconds it shows what there is, jobs that haven't ended included.
+    After `timeout` seconds it returns the results so far, including jobs that haven't ended.
 
     Raises:
-        LocalStackError: a part of the stack or the consumer can't be had, or ended.
-        KafkaError, BotoCoreError, ClientError: Kafka or S3 broke down.
+        LocalStackError: The stack or the consumer can't start, or has ended.
+        KafkaError, BotoCoreError, ClientError: Kafka or S3 failed.
     """
     jobs = dict(zip(name_jobs(photos), photos, strict=True))
     out.mkdir(parents=True, exist_ok=True)
@@ -131,28 +132,32 @@ def run_demo(photos: Sequence[Path], *, out: Path, timeout: float, console: Cons
         kafka = KafkaSettings.model_construct(kafka_bootstrap_servers=stack.kafka.bootstrap_servers)
         asyncio.run(topics.create(kafka))
         console.print("Starting the consumer …")
-        with Consumer(stack.environment(), folder=out) as consumer:
+        with ConsumerProcess(stack.environment(), folder=out) as consumer:
             s3 = stack.s3.client()
-            parts = (consumer, stack.kafka, stack.s3, stack.mask_assets)
-            events = asyncio.run(Run(jobs, kafka, s3, parts).follow(timeout, console))
+            servers = (consumer, stack.kafka, stack.s3, stack.mask_assets)
+            events = asyncio.run(
+                DemoJobs(jobs, kafka, s3, servers).submit_and_follow(timeout, console)
+            )
             masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
-    shown = [Shown(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()]
-    contact_sheet([_entry(one) for one in shown[:MOST_ON_SHEET]], out / SHEET)
-    return shown
+    results = [
+        DemoResult(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()
+    ]
+    contact_sheet([_tile(result) for result in results[:MAX_ON_SHEET]], out / SHEET)
+    return results
 
 
-def _say_where(shown: Sequence[Shown], out: Path) -> None:
-    done = sum(one.state == "completed" for one in shown)
-    say(f"{done} of {len(shown)} photos done. In {out}:")
-    say(f"  {SHEET}  the photos with their masks drawn over them")
-    say(f"  masks/             {sum(len(one.masks) for one in shown)} masks")
-    say(f"  {LOG}       what the consumer said")
-    if len(shown) > MOST_ON_SHEET:
-        say(f"The contact sheet shows the first {MOST_ON_SHEET} photos.")
+def _print_results(results: Sequence[DemoResult], out: Path) -> None:
+    done = sum(result.state == "completed" for result in results)
+    print_message(f"{done} of {len(results)} photos done. In {out}:")
+    print_message(f"  {SHEET}  the photos with their masks drawn over them")
+    print_message(f"  masks/             {sum(len(result.masks) for result in results)} masks")
+    print_message(f"  {LOG}       the consumer's log")
+    if len(results) > MAX_ON_SHEET:
+        print_message(f"The contact sheet shows the first {MAX_ON_SHEET} photos.")
 
 
 def name_jobs(photos: Sequence[Path]) -> list[str]:
-    """Name a job after each photo, fit for a job_id and for a file, none twice."""
+    """Return a unique name for the job of each photo. It fits a job_id and a file name."""
     names: dict[str, None] = {}
     for photo in photos:
         stem = re.sub(r"[^a-z0-9._]+", "-", photo.stem.lower()).strip("-.")[:100] or "photo"
@@ -162,23 +167,23 @@ def name_jobs(photos: Sequence[Path]) -> list[str]:
 
 
 def _save_masks(event: StatusEvent, s3: Any, out: Path) -> dict[str, Path]:
-    """Write the masks that the callback's receiver has stored into `out`, named after the job."""
+    """Copy the masks from the mask-asset service's bucket to `out`. Their names contain the job."""
     files: dict[str, Path] = {}
     for output, stored in (event.result.stored_keys if event.result else {}).items():
-        at = ImageReference.parse(stored)
+        reference = ImageReference.parse(stored)
         files[output] = out / "masks" / f"{event.job_id}-{output}.png"
         files[output].parent.mkdir(exist_ok=True)
-        s3.download_file(at.bucket, at.key, str(files[output]))
+        s3.download_file(reference.bucket, reference.key, str(files[output]))
     return files
 
 
-def _entry(shown: Shown) -> Entry:
-    result = shown.event.result if shown.event else None
-    return Entry(
-        name=shown.photo.name,
-        photo=shown.photo.read_bytes(),
-        state=shown.state,
-        masks={output: file.read_bytes() for output, file in shown.masks.items()},
-        coverage=result.coverage if result else {},
-        error=shown.error,
+def _tile(result: DemoResult) -> Tile:
+    completed = result.event.result if result.event else None
+    return Tile(
+        name=result.photo.name,
+        photo=result.photo.read_bytes(),
+        state=result.state,
+        masks={output: file.read_bytes() for output, file in result.masks.items()},
+        coverage=completed.coverage if completed else {},
+        error=result.error,
     )

@@ -1,4 +1,4 @@
-"""Which photos the demo takes: the user's own, or public-domain ones inside installed packages."""
+"""Finds the demo's photos: the user's own, or public-domain photos in installed packages."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from producer_tools.local.errors import NoPhotosError
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 # NASA's portrait of Eileen Collins and the US Navy's of Grace Hopper, both in the public domain.
 _IN_PACKAGES = (
@@ -16,12 +16,12 @@ _IN_PACKAGES = (
 
 
 def find_photos(given: Sequence[Path] = ()) -> list[Path]:
-    """Give the photos that are meant: each file given, the photos of each folder given, sorted.
+    """Return the given files, and the photos in the given folders, sorted within each folder.
 
-    With nothing given they are the ones that come inside installed packages.
+    If nothing is given, return the photos in installed packages.
 
     Raises:
-        NoPhotosError: something given doesn't exist, or a folder has no photos in it.
+        NoPhotosError: A given file or folder doesn't exist, or a folder has no photos.
     """
     if not given:
         return demo_photos()
@@ -40,19 +40,19 @@ def _photos_at(path: Path) -> list[Path]:
 
 
 def _is_photo(file: Path) -> bool:
-    return file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
 def demo_photos() -> list[Path]:
-    """Give the public-domain photos inside installed packages, without importing these.
+    """Return the public-domain photos in installed packages, without importing the packages.
 
     Raises:
-        NoPhotosError: none of the packages is installed.
+        NoPhotosError: None of the packages is installed.
     """
     photos = [file for package, name in _IN_PACKAGES if (file := _in_package(package, name))]
     if not photos:
         raise NoPhotosError(
-            "The demo's photos come inside scikit-image and matplotlib, and neither is installed. "
+            "The demo's photos are in scikit-image and matplotlib, and neither is installed. "
             "Install them (pip install 'maskline[local]'), or name photos or a folder of your own."
         )
     return photos

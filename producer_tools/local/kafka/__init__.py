@@ -1,1 +1,1 @@
-"""A real Apache Kafka on this machine."""
+"""A local Apache Kafka: its broker and the download of its jars."""

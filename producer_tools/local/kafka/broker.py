@@ -1,4 +1,4 @@
-"""A real Apache Kafka: one broker, its own controller, on this machine."""
+"""An Apache Kafka with one broker, which is its own controller."""
 
 import shutil
 import subprocess
@@ -12,10 +12,10 @@ from rich.console import Console
 from producer_tools.local import ports
 from producer_tools.local.errors import DiedAtStartError
 from producer_tools.local.kafka import jars
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 
-# One partition for each of Kafka's own topics: a broker makes 50 of each otherwise, one file
-# handle after another, before the first group or transaction is served.
+# Kafka's internal topics have one partition each. By default the broker creates 50 for each, before
+# it serves the first group or transaction.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -48,8 +48,8 @@ log.cleaner.dedupe.buffer.size=2097152
 
 _CLUSTER_ID = "bWFza2xpbmUtbG9jYWwtMQ"  # "maskline-local-1" in base64
 
-# Measured: the first compiler alone and the plain collector save a third of the start and of the
-# processor time of a short run; 512 MB carry 5,000 jobs with room to spare.
+# Measured: only the first compiler and the serial garbage collector save a third of the start time
+# and of the processor time of a short run. 512 MB are more than enough for 5,000 jobs.
 _JVM = (
     "-Xmx512m",
     "-XX:TieredStopAtLevel=1",
@@ -60,19 +60,20 @@ _JVM = (
 )
 
 
-class Kafka(Part):
+class Kafka(LocalServer):
     """A single-node Apache Kafka 4.3.
 
     Args:
-        port: The broker's port; None chooses a free one. The controller's is always chosen.
-        folder: Where its data and log are kept, also afterwards; None takes a temporary folder.
-        console: Where the progress of the first run's download is shown.
-        cache: Where the downloaded jars are kept; None takes the user's cache folder.
-        proxy_port: Of a proxy before the broker, which clients that come by it go on using.
-
-    Attributes:
-        proxied_port: Where that proxy leads to; 0 where there is none.
+        port: The broker's port. None chooses a free port. The controller's is always chosen.
+        folder: The folder for its data and log. It is kept. None: a temporary folder.
+        console: Where the progress of the download is shown.
+        cache: The folder for the downloaded jars. None: the user's cache folder.
+        proxy_port: Port of a proxy in front of the broker. Clients that connect through the proxy
+            stay with the proxy.
     """
+
+    proxied_port: int
+    """The port to which the proxy must forward. 0 without a proxy."""
 
     name = "Kafka"
 
@@ -94,17 +95,17 @@ class Kafka(Part):
 
     @property
     def bootstrap_servers(self) -> str:
-        """The broker's address, as clients want it."""
+        """The broker's address for clients."""
         return f"{ports.HOST}:{self.port}"
 
     def launch(self) -> None:
-        """Fetch Kafka if this machine hasn't it yet, and start it without waiting for it."""
+        """Download Kafka if it isn't in the cache, and start it without waiting."""
         files = jars.class_path(console=self._console, cache=self._cache)
         self._class_path = ":".join(str(file) for file in files)
         super().launch()
 
     def wait_ready(self) -> None:
-        """Return when it accepts connections, the proxy's among them."""
+        """Wait until it accepts connections, also from the proxy."""
         super().wait_ready()
         if self.proxied_port:
             self.child.wait_until(
@@ -112,7 +113,7 @@ class Kafka(Part):
             )
 
     def command(self, *, first: bool) -> tuple[str, ...]:
-        """Give the broker's command, having laid out its folder when that is new."""
+        """Return the broker's command. Set up the folder if it is new."""
         properties = self.folder / "server.properties"
         if first:
             self._write_properties(properties)
@@ -121,15 +122,15 @@ class Kafka(Part):
         return self._java("kafka.Kafka", str(properties))
 
     def _formatted(self) -> Path:
-        """Give a data folder that Kafka's own tool has formatted, to be copied.
+        """Return a data folder to copy, which Kafka's tool has formatted.
 
-        Formatting takes a third of a whole start, and comes out the same each time.
+        Formatting takes a third of a start, and the result is always the same.
         """
         formatted = self._cache / f"formatted-{_CLUSTER_ID}"
         if not formatted.is_dir():
             with tempfile.TemporaryDirectory(dir=self._cache) as folder:
                 self._format(Path(folder))
-                # Another first run may have come before us: then theirs is as good.
+                # Another process may have made the same folder first.
                 with suppress(OSError):
                     (Path(folder) / "logs").rename(formatted)
         return formatted
@@ -141,7 +142,7 @@ class Kafka(Part):
         )
         properties.write_text(text)
         arguments = ("format", "--cluster-id", _CLUSTER_ID, "--config", str(properties))
-        ran = subprocess.run(  # noqa: S603 - our own words
+        ran = subprocess.run(  # noqa: S603 - the command is ours
             self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True
         )
         if ran.returncode != 0:

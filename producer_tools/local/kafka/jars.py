@@ -1,7 +1,8 @@
-"""Apache Kafka's jars: named with their checksums in kafka_jars.txt, fetched once, kept in a cache.
+"""Downloads Apache Kafka's jars once and keeps them in a cache. kafka_jars.txt lists them.
 
-Every jar is fetched into a folder beside the cache, compared with its checksum, and only then moved
-in. So a jar in the cache is whole, or was damaged later, which each start notices and mends.
+Every jar is downloaded into a temporary folder, compared with its checksum, and then moved to the
+cache. So a jar in the cache is complete unless it was damaged later. Each start checks that, and
+downloads damaged jars again.
 """
 
 import fcntl
@@ -19,7 +20,7 @@ from threading import Event
 from rich.console import Console
 
 from producer_tools.local.errors import FetchError
-from producer_tools.local.kafka.fetching import Fetching
+from producer_tools.local.kafka.download_progress import DownloadProgress
 
 KAFKA_VERSION = "4.3.0"
 
@@ -29,29 +30,25 @@ _AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Jar:
-    """One file of Apache Kafka's class path.
-
-    Attributes:
-        group: Maven's group id.
-        artifact: Maven's artifact id.
-        version: Its version.
-        sha256: Of its bytes, in hexadecimal.
-        size: Bytes.
-    """
+    """One file of Apache Kafka's class path."""
 
     group: str
+    """Maven's group id."""
     artifact: str
+    """Maven's artifact id."""
     version: str
     sha256: str
+    """SHA-256 of the file in hexadecimal."""
     size: int
+    """Length of the file in bytes."""
 
     @property
     def name(self) -> str:
-        """Its file name."""
+        """The jar's file name."""
         return f"{self.artifact}-{self.version}.jar"
 
-    def is_whole(self, path: Path) -> bool:
-        """Say whether the file at `path` is this jar, byte for byte."""
+    def is_complete(self, path: Path) -> bool:
+        """Return whether the file at `path` has this jar's size and checksum."""
         try:
             content = path.read_bytes()
         except OSError:
@@ -60,7 +57,7 @@ class Jar:
 
 
 def kafka_jars() -> tuple[Jar, ...]:
-    """The jars that make up the broker, as pinned in kafka_jars.txt."""
+    """Return the jars of the broker, as pinned in kafka_jars.txt."""
     text = resources.files(__package__).joinpath("kafka_jars.txt").read_text()
     return tuple(_jar(line) for line in text.splitlines() if not line.startswith("#"))
 
@@ -72,28 +69,28 @@ def _jar(line: str) -> Jar:
 
 
 def default_cache() -> Path:
-    """Where the jars are kept between runs: in the user's cache folder."""
+    """Return the folder for the jars in the user's cache folder."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "maskline" / f"kafka-{KAFKA_VERSION}"
 
 
 def class_path(*, console: Console, cache: Path, jars: Sequence[Jar] | None = None) -> list[Path]:
-    """Give the files of Kafka's class path, fetching first what is missing or damaged.
+    """Return the files of Kafka's class path. First download those that are missing or damaged.
 
     Raises:
-        FetchError: something is missing and couldn't be fetched.
+        FetchError: A file couldn't be downloaded.
     """
     jars = kafka_jars() if jars is None else jars
-    if _lacking(jars, cache):
+    if _missing(jars, cache):
         cache.mkdir(parents=True, exist_ok=True)
-        with _lock(cache, console), tempfile.TemporaryDirectory(dir=cache) as arriving:
-            # What another process fetched while we waited for the lock is no longer lacking.
-            _fetch(_lacking(jars, cache), cache, Path(arriving), console)
+        with _lock(cache, console), tempfile.TemporaryDirectory(dir=cache) as downloads:
+            # While we waited for the lock, another process may have downloaded the missing jars.
+            _fetch(_missing(jars, cache), cache, Path(downloads), console)
     return [cache / jar.name for jar in jars]
 
 
-def _lacking(jars: Sequence[Jar], cache: Path) -> list[Jar]:
-    return [jar for jar in jars if not jar.is_whole(cache / jar.name)]
+def _missing(jars: Sequence[Jar], cache: Path) -> list[Jar]:
+    return [jar for jar in jars if not jar.is_complete(cache / jar.name)]
 
 
 @contextmanager
@@ -107,56 +104,60 @@ def _lock(cache: Path, console: Console) -> Iterator[None]:
         yield
 
 
-def _fetch(jars: Sequence[Jar], cache: Path, arriving: Path, console: Console) -> None:
+def _fetch(jars: Sequence[Jar], cache: Path, downloads: Path, console: Console) -> None:
     for damaged in (jar.name for jar in jars if (cache / jar.name).exists()):
         console.print(f"{damaged} in the cache is damaged; it is fetched again.")
     if not jars:
         return
-    with Fetching(f"Apache Kafka {KAFKA_VERSION}", sum(jar.size for jar in jars), console) as shown:
+    with DownloadProgress(
+        f"Apache Kafka {KAFKA_VERSION}", sum(jar.size for jar in jars), console
+    ) as progress_bar:
         stopping = Event()
         pool = ThreadPoolExecutor(_AT_ONCE)
         try:
-            for path in pool.map(lambda jar: _fetch_jar(jar, arriving, shown, stopping), jars):
+            for path in pool.map(
+                lambda jar: _fetch_jar(jar, downloads, progress_bar, stopping), jars
+            ):
                 path.replace(cache / path.name)
         finally:
             stopping.set()
             pool.shutdown(cancel_futures=True)
 
 
-def _fetch_jar(jar: Jar, arriving: Path, shown: Fetching, stopping: Event) -> Path:
-    """Fetch one jar, whole, into `arriving`."""
+def _fetch_jar(jar: Jar, downloads: Path, progress_bar: DownloadProgress, stopping: Event) -> Path:
+    """Download one jar into `downloads`, and return its path when it is complete."""
 
     @contextmanager
     def progress(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
         def advance(count: int) -> None:
             if stopping.is_set():
                 raise InterruptedError
-            shown.advance(count)
+            progress_bar.advance(count)
 
         yield advance
 
     for tries_left in reversed(range(_TRIES)):
         try:
-            path = _download(jar, arriving, progress)
+            path = _download(jar, downloads, progress)
         except (OSError, RuntimeError) as error:
             if tries_left == 0 or stopping.is_set():
-                raise FetchError(_refusal(jar, error)) from error
+                raise FetchError(_failure_message(jar, error)) from error
             continue
-        if jar.is_whole(path):
+        if jar.is_complete(path):
             return path
         path.unlink()
     raise FetchError(
-        f"{jar.name} arrived {_TRIES} times with a checksum that is not the pinned one. "
-        "Something between here and the repository changes what it delivers."
+        f"{jar.name} was downloaded {_TRIES} times with a checksum that is not the pinned one. "
+        "Something between this machine and the repository changes the file."
     )
 
 
 def _download(
     jar: Jar,
-    arriving: Path,
+    downloads: Path,
     progress: Callable[[str, int], AbstractContextManager[Callable[[int], None]]],
 ) -> Path:
-    # Here and not above: jgo takes a third of a second to import, and only a first run needs it.
+    # Imported here because it takes a third of a second, and only a first run needs it.
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext, PythonResolver
@@ -164,17 +165,18 @@ def _download(
     mirrors = GlobalSettings.load().repositories
     context = MavenContext(
         resolver=PythonResolver(progress_callback=progress),
-        repo_cache=arriving,
+        repo_cache=downloads,
         local_repos=[],
         remote_repos=mirrors or {"central": MAVEN_CENTRAL_URL},
         timeout=30,
     )
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-    (arriving / artifact.component.path_prefix / jar.name).unlink(missing_ok=True)  # half of a try
+    # An earlier try may have left an incomplete file.
+    (downloads / artifact.component.path_prefix / jar.name).unlink(missing_ok=True)
     return Path(artifact.resolve())
 
 
-def _refusal(jar: Jar, error: Exception) -> str:
+def _failure_message(jar: Jar, error: Exception) -> str:
     url = getattr(getattr(error, "request", None), "url", None)
     return (
         f"Apache Kafka {KAFKA_VERSION} could not be fetched: {url or jar.name}: {error}\n"

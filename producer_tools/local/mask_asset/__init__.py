@@ -1,1 +1,1 @@
-"""The mask-asset service on this machine: it takes masks over HTTP and keeps them."""
+"""A local mask-asset service: it receives masks over HTTP and stores them."""

@@ -1,4 +1,4 @@
-"""What the mask-asset service is told to do wrong, so that its callers can be tested."""
+"""Misbehaviours: wrong or late responses that tests order from the mask-asset service."""
 
 import random
 import re
@@ -12,34 +12,34 @@ Mode = Literal["status", "close", "malformed", "failure"]
 
 
 class Misbehaviour(BaseModel):
-    """One rule: which uploads it meets, and what becomes of them.
-
-    Attributes:
-        jobs: A regular expression that the whole job_id must match; None meets every upload.
-        times: How many uploads it meets before it is spent; None is until told otherwise.
-        delay_ms: How long the answer waits, drawn evenly between the two.
-        seed: Of the delays.
-        mode: `status` answers `status`; `close` ends the connection half-way through the answer;
-            `malformed` answers 200 with half a JSON; `failure` answers 200 with
-            `"status": "failure"`; None answers as it should, after the delay.
-        status: The HTTP status that mode `status` answers.
-        retry_after: The Retry-After header of that answer, seconds or an HTTP date.
-        store: Whether the masks are stored although the answer is wrong.
-    """
+    """One misbehaviour: the uploads that it applies to, and how the service responds to them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     jobs: str | None = None
+    """A regular expression that must match the complete job_id. None: all uploads."""
     times: int | None = Field(default=None, ge=1)
+    """Number of uploads that it applies to. None: no limit."""
     delay_ms: tuple[float, float] = (0.0, 0.0)
+    """The response is delayed by a random time between these two, evenly distributed."""
     seed: int | None = None
+    """Seed of the random delays."""
     mode: Mode | None = None
+    """How the response is wrong.
+
+    `status`: it has the status `status`. `close`: the connection ends in the middle of the
+    response. `malformed`: its status is 200 and its JSON is incomplete. `failure`: its status is
+    200 and its JSON is `"status": "failure"`. None: it is correct, but may be late.
+    """
     status: int | None = Field(default=None, ge=200, le=599)
+    """The HTTP status for the mode `status`."""
     retry_after: str | None = None
+    """The Retry-After header of that response: seconds or an HTTP date."""
     store: bool = False
+    """Whether the masks are stored although the response is wrong."""
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check(self) -> Self:
         if (self.mode == "status") != (self.status is not None):
             raise ValueError("mode 'status' and a status go together")
         try:
@@ -49,61 +49,59 @@ class Misbehaviour(BaseModel):
         return self
 
 
-RULES = TypeAdapter(list[Misbehaviour])
+MISBEHAVIOUR_LIST = TypeAdapter(list[Misbehaviour])
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one upload will meet.
-
-    Attributes:
-        delay: Seconds that its answer waits.
-        wrong: The rule that decides its answer; None answers as it should.
-    """
+    """How the service responds to one upload."""
 
     delay: float
-    wrong: Misbehaviour | None
+    """Seconds by which the response is delayed."""
+    misbehaviour: Misbehaviour | None
+    """How the response is wrong. None: it is correct."""
 
 
-class _Standing:
-    """A rule with what is left of it."""
+class _Active:
+    """A misbehaviour with the number of uploads that it still applies to."""
 
-    def __init__(self, rule: Misbehaviour) -> None:
-        self.rule = rule
-        self.left = rule.times
-        self._draw = random.Random(rule.seed)  # noqa: S311 - repeatable on purpose
+    def __init__(self, misbehaviour: Misbehaviour) -> None:
+        self.misbehaviour = misbehaviour
+        self._uploads_left = misbehaviour.times
+        self._random = random.Random(misbehaviour.seed)  # noqa: S311 - repeatable on purpose
 
-    def meets(self, job_id: str) -> bool:
-        matches = self.rule.jobs is None or re.fullmatch(self.rule.jobs, job_id) is not None
-        return matches and self.left != 0
+    def applies_to(self, job_id: str) -> bool:
+        pattern = self.misbehaviour.jobs
+        matches = pattern is None or re.fullmatch(pattern, job_id) is not None
+        return matches and self._uploads_left != 0
 
     def use(self) -> float:
-        """Count one upload, and give its delay in seconds."""
-        if self.left is not None:
-            self.left -= 1
-        return self._draw.uniform(*self.rule.delay_ms) / 1000
+        """Count one upload, and return its delay in seconds."""
+        if self._uploads_left is not None:
+            self._uploads_left -= 1
+        return self._random.uniform(*self.misbehaviour.delay_ms) / 1000
 
 
 class Misbehaviours:
-    """The rules in force: all delays add up, and the first rule with a mode decides the answer."""
+    """The active misbehaviours. All delays add up. The first one with a mode sets the response."""
 
-    def __init__(self, rules: Iterable[Misbehaviour] = ()) -> None:
-        self.set(rules)
+    def __init__(self, misbehaviours: Iterable[Misbehaviour] = ()) -> None:
+        self.set(misbehaviours)
 
-    def set(self, rules: Iterable[Misbehaviour]) -> None:
-        """Put these rules in force, and no others."""
-        self._standing = [_Standing(rule) for rule in rules]
+    def set(self, misbehaviours: Iterable[Misbehaviour]) -> None:
+        """Replace the active misbehaviours."""
+        self._active = [_Active(misbehaviour) for misbehaviour in misbehaviours]
 
-    def add(self, rule: Misbehaviour) -> None:
-        """Put a rule in force, after those that are."""
-        self._standing.append(_Standing(rule))
+    def add(self, misbehaviour: Misbehaviour) -> None:
+        """Activate one more, after the others."""
+        self._active.append(_Active(misbehaviour))
 
     def plan(self, job_id: str) -> Plan:
-        """Say what an upload of this job meets, and count it."""
+        """Return how to respond to an upload of this job, and count the upload."""
         delay = 0.0
-        wrong: Misbehaviour | None = None
-        for standing in self._standing:
-            if standing.meets(job_id) and (wrong is None or standing.rule.mode is None):
-                delay += standing.use()
-                wrong = wrong or (standing.rule if standing.rule.mode else None)
-        return Plan(delay, wrong)
+        decisive: Misbehaviour | None = None
+        for active in self._active:
+            if active.applies_to(job_id) and (decisive is None or active.misbehaviour.mode is None):
+                delay += active.use()
+                decisive = decisive or (active.misbehaviour if active.misbehaviour.mode else None)
+        return Plan(delay, decisive)

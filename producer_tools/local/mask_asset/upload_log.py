@@ -1,4 +1,4 @@
-"""What the mask-asset service remembers of its uploads."""
+"""The mask-asset service's log of its uploads."""
 
 import json
 from collections import Counter, deque
@@ -8,44 +8,43 @@ from dataclasses import asdict, dataclass
 from starlette.requests import Request
 
 from producer_tools.local.mask_asset.multipart import Form
+from schemas import trace_context
+from schemas.callback import IDEMPOTENCY_HEADER
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One line of the log: an upload as it came and the answer that it got.
-
-    Attributes:
-        number: Counts all uploads, from 0.
-        time: When it had arrived, seconds since the epoch.
-        job_id: As its form said; null when the form couldn't be read.
-        user_id: Likewise.
-        provider: Likewise.
-        idempotency_key: Its header.
-        traceparent: Its header.
-        sizes: Bytes by file name; null when the form couldn't be read.
-        status: The HTTP status that was answered.
-        misbehaved: The mode of the rule that decided the answer, if one did.
-        duplicate: Whether its Idempotency-Key had come before.
-    """
+    """One line of the log: an upload, and the response to it."""
 
     number: int
+    """Number of the upload, counted from 0."""
     time: float
+    """When it arrived, in seconds since the epoch."""
     job_id: str | None
+    """The form's field. None if the form couldn't be parsed."""
     user_id: str | None
+    """The form's field. None if the form couldn't be parsed."""
     provider: str | None
+    """The form's field. None if the form couldn't be parsed."""
     idempotency_key: str | None
+    """The request's header."""
     traceparent: str | None
+    """The request's header."""
     sizes: dict[str, int] | None
+    """Length in bytes of each file. None if the form couldn't be parsed."""
     status: int
+    """The HTTP status of the response."""
     misbehaved: str | None
+    """The mode of the misbehaviour that decided the response, if there was one."""
     duplicate: bool
+    """Whether an earlier upload had the same idempotency key."""
 
 
 class UploadLog:
-    """The latest uploads, and counts of all.
+    """The latest uploads, and counters of all uploads.
 
     Args:
-        remembered: How many uploads are kept.
+        remembered: The number of uploads to keep.
     """
 
     def __init__(self, remembered: int) -> None:
@@ -62,7 +61,7 @@ class UploadLog:
         misbehaved: str | None = None,
         duplicate: bool = False,
     ) -> None:
-        """Remember an upload and its answer."""
+        """Add an upload and the response to it."""
         fields = form.fields if form else {}
         self._latest.append(
             Upload(
@@ -71,8 +70,8 @@ class UploadLog:
                 job_id=fields.get("job_id"),
                 user_id=fields.get("user_id"),
                 provider=fields.get("provider"),
-                idempotency_key=request.headers.get("idempotency-key"),
-                traceparent=request.headers.get("traceparent"),
+                idempotency_key=request.headers.get(IDEMPOTENCY_HEADER),
+                traceparent=request.headers.get(trace_context.HEADER),
                 sizes={name: len(png) for name, png in form.files.items()} if form else None,
                 status=status,
                 misbehaved=misbehaved,
@@ -84,7 +83,7 @@ class UploadLog:
         self.counters["duplicates"] += duplicate
 
     def lines(self, first: int) -> Iterator[str]:
-        """Give the uploads from number `first` on, each as a line of JSON."""
+        """Yield the uploads from number `first` on, each as a line of JSON."""
         for upload in self._latest:
             if upload.number >= first:
                 yield f"{json.dumps(asdict(upload))}\n"

@@ -1,1 +1,1 @@
-"""A real S3 server on this machine."""
+"""A local S3 server: moto's, in a process of its own."""

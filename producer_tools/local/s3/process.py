@@ -1,4 +1,4 @@
-"""An S3 server on this machine: moto's, in a process of its own."""
+"""Starts moto's S3 server as a process of the local stack, and controls it."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 
 from producer_tools.local import ports
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 
 REGION = "us-east-1"
 ACCESS_KEY = "maskline"
@@ -19,34 +19,34 @@ SECRET_KEY = "maskline-secret"  # noqa: S105 - for a server that lives on this m
 _POLL_SECONDS = 0.01
 
 
-class S3(Part):
-    """An S3 server, its objects in memory.
+class S3(LocalServer):
+    """An S3 server that keeps its objects in memory.
 
-    `kill` and `restart` lose the objects. To have S3 away for a while and back with its objects,
+    `kill` and `restart` lose the objects. To make S3 unavailable for a while without losing them,
     use `down` and `up` (the port is closed, connections are cut) or `pause` and `resume` (requests
-    hang). It knows its callers by the access key alone: another one than ours is answered
-    `InvalidAccessKeyId`; a wrong secret goes unnoticed.
+    hang). It checks only the access key of its callers: with another one they get
+    `InvalidAccessKeyId`. It doesn't check the secret key.
     """
 
     name = "S3"
 
     @property
     def endpoint_url(self) -> str:
-        """Where it answers."""
+        """Its base URL."""
         return f"http://{ports.HOST}:{self.port}"
 
     def command(self, *, first: bool) -> tuple[str, ...]:
-        """Give the server's command."""
-        del first  # it keeps nothing in its folder
-        module = "producer_tools.local.s3.server"
+        """Return the server's command."""
+        del first  # it has no data in its folder
+        module = "producer_tools.local.s3.moto_server"
         return (sys.executable, "-m", module, str(self.port), ACCESS_KEY)
 
     def environment(self) -> dict[str, str]:
-        """Our environment, with large objects' files going the folder's way."""
+        """Return our environment, with its folder for the files of large objects."""
         return {**os.environ, "TMPDIR": str(self.folder)}
 
     def client_environment(self) -> dict[str, str]:
-        """What a client of it has in its environment."""
+        """Return the settings of its clients, as environment variables."""
         return {
             "S3_ENDPOINT_URL": self.endpoint_url,
             "S3_REGION": REGION,
@@ -55,15 +55,15 @@ class S3(Part):
         }
 
     def client(self, **changes: Any) -> Any:
-        """A boto3 client of it; `changes` go to boto3 in place of what `client` chooses."""
-        return client(self.endpoint_url, **changes)
+        """Return a boto3 client of it. `changes` replace arguments for boto3."""
+        return s3_client(self.endpoint_url, **changes)
 
     def create_bucket(self, name: str) -> None:
-        """Make a bucket; one that exists already stays as it is."""
+        """Create a bucket, if it doesn't exist."""
         self.client().create_bucket(Bucket=name)
 
     def down(self) -> None:
-        """Close the port and cut every connection; the objects stay for `up`."""
+        """Close the port and cut every connection. The objects are kept for `up`."""
         self.child.signal(signal.SIGUSR1)
         while ports.is_open(self.port):
             time.sleep(_POLL_SECONDS)
@@ -74,13 +74,13 @@ class S3(Part):
         self.wait_ready()
 
 
-def client(endpoint_url: str, *, connections: int = 10, **changes: Any) -> Any:
-    """A boto3 client of the local S3, which reuses up to `connections` connections."""
+def s3_client(endpoint_url: str, *, connections: int = 10, **changes: Any) -> Any:
+    """Return a boto3 client of the local S3 that keeps up to `connections` connections."""
     config = Config(
         s3={"addressing_style": "path"},
         max_pool_connections=connections,
-        # A checksum of its own in every request takes a third of a small one's time, and on the
-        # loopback it guards nothing.
+        # A checksum in every request takes a third of the time of a small request, and isn't needed
+        # on the loopback interface.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from producer_tools.local.s3.process import S3, client
+from producer_tools.local.s3.process import S3, s3_client
 from producer_tools.local.stack import UPLOAD_BUCKET, LocalStack
 
 pytestmark = pytest.mark.integration
@@ -50,7 +50,7 @@ def test_a_client_with_checksums_in_trailing_chunks_is_served(stack: LocalStack,
 
 def test_one_connection_carries_many_requests(stack: LocalStack, key: str) -> None:
     """Connections are kept alive, as the throughput of everything here needs."""
-    one = client(stack.s3.endpoint_url, connections=1)
+    one = s3_client(stack.s3.endpoint_url, connections=1)
     for _ in range(3):
         one.put_object(Bucket=UPLOAD_BUCKET, Key=key, Body=b"x")
         one.head_object(Bucket=UPLOAD_BUCKET, Key=key)

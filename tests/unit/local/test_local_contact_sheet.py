@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from producer_tools.local.demo.contact_sheet import Entry, contact_sheet
+from producer_tools.local.demo.contact_sheet import Tile, contact_sheet
 
 
 def encoded(image: Image.Image, form: str = "PNG", **how: object) -> bytes:
@@ -28,7 +28,7 @@ def left_half(width: int, height: int) -> bytes:
     return encoded(mask)
 
 
-def sheet(tmp_path: Path, *entries: Entry) -> Image.Image:
+def sheet(tmp_path: Path, *entries: Tile) -> Image.Image:
     """The sheet of the entries, read back."""
     contact_sheet(entries, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:
@@ -45,7 +45,7 @@ def colours(image: Image.Image) -> set[tuple[int, ...]]:
 
 def test_masks_are_drawn_over_the_second_picture_only(tmp_path: Path) -> None:
     """The photo stays plain on the left; on the right its masked half is tinted."""
-    entry = Entry(
+    entry = Tile(
         "a.png",
         encoded(grey(400, 400)),
         "completed",
@@ -66,7 +66,7 @@ def test_a_turned_photo_is_shown_upright(tmp_path: Path) -> None:
     photo.paste((255, 0, 0), (0, 0, 100, 200))
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter to the right: the left edge becomes the top
-    image = sheet(tmp_path, Entry("a.png", encoded(photo, exif=exif), "completed"))
+    image = sheet(tmp_path, Tile("a.png", encoded(photo, exif=exif), "completed"))
     assert image.getpixel((16 + 126, 54 + 20)) == (255, 0, 0)
     assert image.getpixel((16 + 126, 54 + 400)) == (128, 128, 128)
 
@@ -74,7 +74,7 @@ def test_a_turned_photo_is_shown_upright(tmp_path: Path) -> None:
 @pytest.mark.parametrize("photo", [b"", b"nothing", encoded(grey(64, 64))[:80]])
 def test_what_is_no_image_has_its_place_and_its_error(tmp_path: Path, photo: bytes) -> None:
     """A failed job is on the sheet like any other, its error in red."""
-    image = sheet(tmp_path, Entry("bad.jpg", photo, "failed", error="invalid_image: cut off"))
+    image = sheet(tmp_path, Tile("bad.jpg", photo, "failed", error="invalid_image: cut off"))
     assert (196, 40, 40) in colours(image)
 
 
@@ -82,20 +82,20 @@ def test_what_is_no_image_has_its_place_and_its_error(tmp_path: Path, photo: byt
 def test_any_size_fits(tmp_path: Path, size: tuple[int, int]) -> None:
     """Thin, tiny and huge photos are scaled to their place."""
     masks = {"upper_body_mask": left_half(*size)}
-    image = sheet(tmp_path, Entry("a.jpg", encoded(grey(*size), "JPEG"), "completed", masks))
+    image = sheet(tmp_path, Tile("a.jpg", encoded(grey(*size), "JPEG"), "completed", masks))
     assert max(image.size) < 1000
 
 
 def test_many_photos_make_a_grid(tmp_path: Path) -> None:
     """Neither a strip nor a column."""
-    entry = Entry("a.jpg", encoded(grey(60, 90), "JPEG"), "completed")
+    entry = Tile("a.jpg", encoded(grey(60, 90), "JPEG"), "completed")
     image = sheet(tmp_path, *[entry] * 30)
     assert 0.8 < image.width / image.height < 2.2
 
 
 def test_words_too_long_or_not_of_the_font_are_no_trouble(tmp_path: Path) -> None:
     """Long names are cut; letters that the font lacks don't stop the sheet."""
-    sheet(tmp_path, Entry("照片 " * 100 + "\n.jpg", encoded(grey(9, 9)), "failed", error="x" * 999))
+    sheet(tmp_path, Tile("照片 " * 100 + "\n.jpg", encoded(grey(9, 9)), "failed", error="x" * 999))
 
 
 def test_no_photos_give_an_empty_sheet(tmp_path: Path) -> None:

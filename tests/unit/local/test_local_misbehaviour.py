@@ -24,7 +24,7 @@ def test_the_first_rule_with_a_mode_decides_and_the_second_is_not_spent() -> Non
     first = Misbehaviour(mode="close", times=1)
     second = Misbehaviour(mode="malformed", times=1)
     standing = rules(first, second)
-    assert [standing.plan("job").wrong for _ in range(3)] == [first, second, None]
+    assert [standing.plan("job").misbehaviour for _ in range(3)] == [first, second, None]
 
 
 def test_delays_add_up() -> None:
@@ -49,7 +49,7 @@ def test_cleared_rules_are_gone() -> None:
     """Behave again."""
     standing = rules(Misbehaviour(mode="failure"))
     standing.set([])
-    assert standing.plan("job").wrong is None
+    assert standing.plan("job").misbehaviour is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.asyncapi import asyncapi
 from schemas.export import GENERATED, PAGE, export, export_page
-from schemas.json_schema import MESSAGES, Described, message_schema
+from schemas.json_schema import MESSAGES, DescribedMessage, message_schema
 from schemas.topics import topic_specs
 
 GOLDEN = Path(__file__).parents[2] / "contract" / "golden"
@@ -31,7 +31,7 @@ def test_page_is_fresh(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.name)
-def test_schema_is_one_of_2020_12_and_its_examples_hold(message: Described) -> None:
+def test_schema_is_one_of_2020_12_and_its_examples_hold(message: DescribedMessage) -> None:
     """A schema stands alone, under its own name."""
     schema = message_schema(message)
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -48,7 +48,7 @@ def test_schema_is_one_of_2020_12_and_its_examples_hold(message: Described) -> N
         for path in sorted(GOLDEN.glob(f"{PREFIXES[message.name]}*.json"))
     ],
 )
-def test_schemas_accept_the_golden_messages(message: Described, path: Path) -> None:
+def test_schemas_accept_the_golden_messages(message: DescribedMessage, path: Path) -> None:
     """All but those of other times, which the reader forgives and the schema doesn't."""
     validator = jsonschema.Draft202012Validator(message_schema(message))
     assert (path.stem not in TOLERATED) == validator.is_valid(json.loads(path.read_bytes()))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.masks.hips import above_hips, hip_line
+from segmentation.masks.hip_line import above_hips, hip_line
 from segmentation.model.manifest import Input
 from segmentation.model.placement import Placement, place
 

@@ -28,7 +28,7 @@ def test_a_good_model_is_described_in_full(tmp_path: Path) -> None:
     assert found.opsets == {"ai.onnx": 17}
     assert found.bytes == (tmp_path / "trivial.onnx").stat().st_size
     assert found.providers == tuple(CPU)
-    assert found.faults == ()
+    assert found.problems == ()
     assert found.gives[:2] == ("upper_body_mask", "lower_body_mask")
     assert set(found.milliseconds) == {1, 2}
     assert found.suggestion is None
@@ -39,7 +39,7 @@ def test_a_model_without_a_manifest_gets_one_suggested_and_is_run(tmp_path: Path
     write_trivial_body_model(tmp_path)
     (tmp_path / "trivial.toml").unlink()
     found = checked(tmp_path / "trivial.onnx")
-    assert "has no manifest" in found.faults[0]
+    assert "has no manifest" in found.problems[0]
     assert found.suggestion is not None
     assert found.gives == ()
     assert set(found.milliseconds) == {1, 2}
@@ -66,7 +66,7 @@ def test_a_useless_answer_is_reported(node: NodeProto, words: str, tmp_path: Pat
         photo=(1, 3, 16, 16),
         outputs={"logits": (1, 4, 16, 16)},
     )
-    assert any(words in fault for fault in checked(tmp_path / "trivial.onnx").faults)
+    assert any(words in fault for fault in checked(tmp_path / "trivial.onnx").problems)
 
 
 def test_logits_described_as_probabilities_are_noticed(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_logits_described_as_probabilities_are_noticed(tmp_path: Path) -> None:
     write_trivial_body_model(tmp_path)
     path = tmp_path / "trivial.toml"
     path.write_text(path.read_text().replace('"logits"', '"probabilities"'))
-    assert any("don't sum to 1" in fault for fault in checked(tmp_path / "trivial.onnx").faults)
+    assert any("don't sum to 1" in fault for fault in checked(tmp_path / "trivial.onnx").problems)
 
 
 def test_a_contradicting_manifest_is_reported_with_its_reason(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_contradicting_manifest_is_reported_with_its_reason(tmp_path: Path) ->
     path = tmp_path / "trivial.toml"
     path.write_text(path.read_text().replace("height = 16", "height = 8"))
     found = checked(tmp_path / "trivial.onnx")
-    assert "input is 8 high and 16 wide" in found.faults[0]
+    assert "input is 8 high and 16 wide" in found.problems[0]
     assert found.milliseconds == {}
 
 
@@ -102,7 +102,7 @@ def test_what_segments_nothing_is_reported(
         outputs={"planes": (1, weight[0], 8, 8)},
     )
     found = checked(tmp_path / "odd.onnx")
-    assert len(found.faults) == 2
+    assert len(found.problems) == 2
     assert found.milliseconds == {}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from segmentation.catalog.catalog import PACKAGED
 from segmentation.errors import ModelError
-from segmentation.model.manifest import Classes, Input, Manifest, Result, read_manifest
+from segmentation.model.manifest import Classes, Input, Manifest, Output, read_manifest
 
 GOOD = (PACKAGED / "body-regions.toml").read_text(encoding="utf-8")
 
@@ -54,7 +54,7 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
 
 def test_every_field_is_documented() -> None:
     """Whoever writes a manifest finds each key explained."""
-    for table in (Manifest, Input, Result, Classes):
+    for table in (Manifest, Input, Output, Classes):
         for name, field in table.model_fields.items():
             assert field.description, f"{table.__name__}.{name}"
 

@@ -17,10 +17,10 @@ from segmentation.masks.masks import body_masks, enlarge, seg_map
 from segmentation.masks.matte import matte_plane
 from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
 from segmentation.masks.regions import Regions, class_planes, quantise
-from segmentation.model.manifest import Result, read_manifest
+from segmentation.model.manifest import Output, read_manifest
 from tests.support.photos import Pixels, read
 
-STRETCH = Result(kind="alpha", stretch=True)
+STRETCH = Output(kind="alpha", stretch=True)
 GREY = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40))
 
 
@@ -54,7 +54,7 @@ def test_axes_of_one_may_be_missing(shape: tuple[int, ...]) -> None:
     """Exports differ."""
     plane = (np.arange(24, dtype=np.float32) / 23).reshape(shape).astype(np.float32)
     expected = np.arange(24, dtype=np.float32).reshape(4, 6) / 23 * 255
-    matte = matte_plane(plane, Result(kind="alpha")).astype(np.float32)
+    matte = matte_plane(plane, Output(kind="alpha")).astype(np.float32)
     np.testing.assert_allclose(matte, expected, atol=0.51)
 
 
@@ -62,7 +62,7 @@ def test_a_mattes_channel_may_come_last() -> None:
     """NHWC."""
     plane = np.zeros((1, 4, 6, 1), np.float32)
     plane[0, 1, 2, 0] = 1
-    matte = matte_plane(plane, Result(kind="alpha", layout="NHWC"))
+    matte = matte_plane(plane, Output(kind="alpha", layout="NHWC"))
     assert np.argwhere(matte).tolist() == [[1, 2]]
 
 

@@ -13,9 +13,9 @@ from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 from segmentation.model.engine import Engine, Tensor
 from segmentation.model.manifest import Manifest
-from segmentation.remote import exchange
-from segmentation.remote.model import RemoteModel
+from segmentation.remote import http_client
 from segmentation.remote.open_inference import read_response
+from segmentation.remote.remote_model import RemoteModel
 from tests.support.v2_server import ServerFault, V2Server
 
 
@@ -162,8 +162,8 @@ def test_an_endless_answer_is_not_read(
     remote: RemoteModel, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends at the bound."""
-    remote.terms(deadline)
-    monkeypatch.setattr(exchange, "MAX_REPLY", 1000)
+    remote.metadata(deadline)
+    monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1000)
     with pytest.raises(EngineUnavailable, match="longer than"):
         remote.run(noise(), deadline)
 
@@ -199,7 +199,7 @@ def test_a_photo_that_takes_too_long_is_at_fault_where_the_server_is_well(
     fault: ServerFault, remote: RemoteModel, server: V2Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is asked in the last part of the time."""
-    monkeypatch.setattr("segmentation.remote.model._PATIENCE", 0.1)
+    monkeypatch.setattr("segmentation.remote.remote_model._TIME_SHARE", 0.1)
     server.fault = fault
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded):

@@ -103,7 +103,7 @@ def test_a_wrong_place_is_named(folder: Path, place: str, words: str) -> None:
 def test_the_urls_of_a_model(folder: Path, url: str) -> None:
     """With or without a version, a path before it, or a slash after it."""
     manifest = read_manifest(describe(folder, f'url = "{url}"'))
-    assert manifest.url == manifest.place == url.rstrip("/")
+    assert manifest.url == manifest.location == url.rstrip("/")
 
 
 def test_list_shows_the_url(folder: Path, server: V2Server) -> None:
@@ -118,7 +118,7 @@ def test_check_runs_it(folder: Path, server: V2Server) -> None:
     found = inspect(path, folder=folder, providers=CPU, threads=[1])
     assert (found.file, found.sha256, found.providers) == (server.url, None, ("test 1",))
     assert [str(port) for port in found.inputs] == ["photo float[1, 3, 16, 16]"]
-    assert found.faults == ()
+    assert found.problems == ()
     assert found.gives == found.manifest.possible if found.manifest else ()
     assert list(found.milliseconds) == [0]
     server.stop()

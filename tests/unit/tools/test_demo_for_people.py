@@ -10,7 +10,7 @@ import pytest
 
 from producer_tools.cli.output import Format
 from producer_tools.local.demo import demo as module
-from producer_tools.local.demo.demo import LOG, Shown, demo, name_jobs
+from producer_tools.local.demo.demo import LOG, DemoResult, demo, name_jobs
 from producer_tools.local.errors import DiedAtStartError, LocalStackError
 from schemas.status import ErrorInfo, Result, Source, State, StatusEvent, TimingsMs
 
@@ -29,10 +29,10 @@ ENDS: dict[State, dict[str, Any]] = {
 Ran = Callable[[Sequence[State | None] | BaseException], int]
 
 
-def shown(job_id: str, state: State | None) -> Shown:
+def shown(job_id: str, state: State | None) -> DemoResult:
     photo = Path(f"{job_id}.jpg")
     if state is None:
-        return Shown(job_id, photo, None, {})
+        return DemoResult(job_id, photo, None, {})
     event = StatusEvent(
         event_id="e",
         job_id=job_id,
@@ -42,7 +42,7 @@ def shown(job_id: str, state: State | None) -> Shown:
         worker="w",
         **ENDS[state],
     )
-    return Shown(job_id, photo, event, {})
+    return DemoResult(job_id, photo, event, {})
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
     (tmp_path / LOG).write_text("the last words\n")
 
     def run(ends: Sequence[State | None] | BaseException) -> int:
-        def run_demo(*_: object, **__: object) -> list[Shown]:
+        def run_demo(*_: object, **__: object) -> list[DemoResult]:
             if isinstance(ends, BaseException):
                 raise ends
             return [shown(f"photo-{index}", end) for index, end in enumerate(ends)]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from producer_tools.local import ports
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 from segmentation.catalog.catalog import WEIGHTS
 from tests.support.models import write_trivial_body_model
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 LOCK = HERE / "requirements.lock"
 
 
-class InferenceServer(Part):
+class InferenceServer(LocalServer):
     """`body-regions` in a KServe process that can be killed and started again."""
 
     name = "Inference server"

@@ -1,4 +1,4 @@
-"""The progress of something fetched: a bar on a terminal, two lines elsewhere."""
+"""The progress of a download: a bar on a terminal, two lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 
-class Fetching:
-    """Shows how far a download has come, from several threads at once.
+class DownloadProgress:
+    """Shows the progress of a download. Thread-safe.
 
     Args:
-        what: Its name, as a person reads it.
-        size: Bytes in all.
-        console: Where to show it.
+        what: Name of the download, for people.
+        size: Its size in bytes.
+        console: Where the progress is shown.
     """
 
     def __init__(self, what: str, size: int, console: Console) -> None:
@@ -41,7 +41,7 @@ class Fetching:
         return self
 
     def advance(self, count: int) -> None:
-        """Count `count` more bytes."""
+        """Add `count` bytes to the progress."""
         self._bar.advance(self._task, count)
 
     def __exit__(

@@ -1,18 +1,18 @@
-"""The hip line: where a dress ends being upper body and begins being lower body.
+"""The hip line divides a garment such as a dress between upper and lower body.
 
-By the body's proportions (Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control):
-the hip joint is at 0.530 of the height and the chin at 0.870, measured from the floor. So, for each
-person, from the first of these that can be seen:
+The body's proportions are those of Drillis and Contini (1966), as printed in Winter, Biomechanics
+and Motor Control: measured from the floor, the hip joint is at 0.530 of the height and the chin at
+0.870. The hip line of a person is the first of these that applies:
 
-1. The person is whole in the photo: 0.470 of their height below their top.
-2. The face is visible: 0.470 / 0.130 = 3.6 heads below their top, a head being top to chin.
-3. Neither: the middle of the garment.
+1. The whole person is in the photo: 0.470 of the person's height below the top of the head.
+2. The face is visible: 0.470 / 0.130 = 3.6 heads below the top of the head. A head is measured from
+   its top to the chin.
+3. Otherwise: the middle of the garment.
 
-People are told apart by the columns between them where nobody is; people who overlap share a line.
-The rules assume that people stand: on someone seated or lying the line is too low.
+Two people count as separate if there are columns without a person between them. People who overlap
+share one hip line. The proportions hold for people who stand: if a person sits or lies, the line is
+too low.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil, floor
@@ -30,13 +30,13 @@ _HALF = 0.5
 def above_hips(
     *, person: Tensor, face: Tensor, garment: Tensor, box: tuple[float, float, float, float]
 ) -> Tensor:
-    """The share of each sample that is above its person's hip line, 0 to 1, (rows, columns).
+    """Return the share of each sample that is above the hip line, 0 to 1, (rows, columns).
 
     Args:
-        person: Share of anybody in each sample, (rows, columns).
-        face: Share of faces, of the same shape.
-        garment: Share of what is to be divided, of the same shape.
-        box: The photo's rectangle in the planes, as of `Placement.box`.
+        person: Share of people in each sample, (rows, columns).
+        face: Share of faces, with the same shape.
+        garment: Share of the garments to divide, with the same shape.
+        box: The photo's rectangle in the planes, from `Placement.box`.
     """
     share = np.ones_like(person)
     centres = np.arange(len(person)) + 0.5
@@ -58,7 +58,7 @@ def hip_line(
     garment: tuple[int, int] | None,
     visible: tuple[int, int],
 ) -> float:
-    """The row of the hips; each argument is the first row and the row after the last."""
+    """Return the row of the hips. Each argument is a first row and the row after the last."""
     if person is not None and visible[0] < person[0] and person[1] < visible[1]:
         return person[0] + HIP * (person[1] - person[0])
     if person is not None and face is not None:
@@ -73,7 +73,7 @@ def _extent(plane: Tensor) -> tuple[int, int] | None:
 
 
 def _people(present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Iterator[slice]:
-    """The runs of columns in which there is somebody."""
+    """Return the ranges of adjacent columns that contain a person."""
     columns = np.concatenate(([False], present.any(axis=0), [False]))
     edges = np.flatnonzero(columns[1:] != columns[:-1])
     return (slice(begin, end) for begin, end in edges.reshape(-1, 2).tolist())

@@ -1,27 +1,25 @@
 """A loaded model: one ONNX Runtime session and its manifest."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import onnxruntime
 
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, ModelError
-from segmentation.model.agreement import find_faults
 from segmentation.model.engine import Tensor
 from segmentation.model.manifest import Manifest
-from segmentation.model.port import Port
+from segmentation.model.manifest_check import find_mismatches
+from segmentation.model.tensor_spec import NUMPY_TYPES, TensorSpec
 
 CPU = "CPUExecutionProvider"
-_TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64, "uint8": np.uint8}
-_FATAL = 4  # ONNX Runtime's errors come as exceptions; its log would say them a second time
+_FATAL = 4  # ONNX Runtime raises its errors as exceptions; its log would repeat them
 
 
-class Session:
-    """A network on exactly the providers asked for. Thread-safe."""
+class OnnxSession:
+    """A network that runs on exactly the given execution providers. Thread-safe."""
 
     def __init__(self, path: Path, *, providers: Sequence[str], threads: int) -> None:
         """Load the file.
@@ -29,10 +27,10 @@ class Session:
         Args:
             path: The ONNX file.
             providers: ONNX Runtime's execution providers, the preferred first.
-            threads: Threads of one operator, the calling one included.
+            threads: Number of threads for one operator, including the calling thread.
 
         Raises:
-            ModelError: The file is no model, or a provider isn't there or doesn't start.
+            ModelError: The file isn't a model, or a provider isn't available or doesn't start.
         """
         if missing := set(providers) - set(onnxruntime.get_available_providers()):
             raise ModelError(
@@ -45,21 +43,21 @@ class Session:
             )
         except Exception as error:  # ONNX Runtime's exceptions share no class of their own
             raise ModelError(f"{path} can't be loaded as an ONNX model: {error}") from error
-        # ONNX Runtime goes on silently without a provider that fails; CPU is always its last.
+        # If a provider fails, ONNX Runtime continues without it. It always adds CPU as the last.
         self.providers = list(self._session.get_providers())
         if [name for name in self.providers if name != CPU or name in providers] != [*providers]:
             raise ModelError(
                 f"{path}: asked for {', '.join(providers)}, "
                 f"but ONNX Runtime started {', '.join(self.providers)}"
             )
-        self.inputs = [_port(node) for node in self._session.get_inputs()]
-        self.outputs = [_port(node) for node in self._session.get_outputs()]
+        self.inputs = [_tensor_spec(node) for node in self._session.get_inputs()]
+        self.outputs = [_tensor_spec(node) for node in self._session.get_outputs()]
 
     def run(self, tensor: Tensor, *, feed: str, fetch: str, deadline: Deadline) -> Tensor:
-        """The output `fetch` for `tensor` as the input `feed`.
+        """Run the network on `tensor` as the input `feed`, and return the output `fetch`.
 
         Raises:
-            DeadlineExceeded: The time was over, before or while it ran.
+            DeadlineExceeded: The time was over before the run, or `expire` ended it.
             Exception: Whatever ONNX Runtime raises.
         """
         options = onnxruntime.RunOptions()
@@ -69,43 +67,43 @@ class Session:
         return np.asarray(result, dtype=np.float32)
 
 
-class Model:
-    """A network that its manifest describes. Thread-safe: many may run it at the same time."""
+class OnnxModel:
+    """A model that runs in this process. Thread-safe: several threads may run it at once."""
 
-    def __init__(self, manifest: Manifest, session: Session) -> None:
+    def __init__(self, manifest: Manifest, session: OnnxSession) -> None:
         self.manifest = manifest
         self._session = session
         self._feed = next(
-            port for port in session.inputs if manifest.input.name in (None, port.name)
+            tensor for tensor in session.inputs if manifest.input.name in (None, tensor.name)
         )
         self._fetch = session.outputs[manifest.output.index]
 
     @classmethod
     def open(
         cls, manifest: Manifest, path: Path, *, providers: Sequence[str], threads: int
-    ) -> Model:
-        """Load the file at `path`, which must be what `manifest` says.
+    ) -> Self:
+        """Load the model at `path` and check that it fits `manifest`.
 
         Raises:
-            ModelError: The file is no model, isn't as described, or a provider isn't there.
+            ModelError: The file isn't a model, doesn't fit, or a provider isn't available.
         """
-        session = Session(path, providers=providers, threads=threads)
-        if faults := find_faults(manifest, session.inputs, session.outputs):
-            raise ModelError(f"{path} isn't what manifest {manifest.name!r} says: {faults[0]}")
+        session = OnnxSession(path, providers=providers, threads=threads)
+        if mismatches := find_mismatches(manifest, session.inputs, session.outputs):
+            raise ModelError(f"{path} isn't what manifest {manifest.name!r} says: {mismatches[0]}")
         return cls(manifest, session)
 
     def run(self, tensor: Tensor, deadline: Deadline) -> Tensor:
-        """The output that the manifest names, float32, in the model's own axes.
+        """Return the output that the manifest names, as float32, with the axes of the model.
 
         Args:
             tensor: Float32, (1, 3, height, width), or (1, height, width, 3) for NHWC.
-            deadline: Its `expire` ends the run within one operator.
+            deadline: `expire` ends the run within one operator.
 
         Raises:
-            DeadlineExceeded: The time was over, before or while it ran.
-            ModelError: The network itself failed.
+            DeadlineExceeded: The time was over before the run, or `expire` ended it.
+            ModelError: The network failed.
         """
-        typed = tensor.astype(_TYPES[self._feed.type], copy=False)
+        typed = tensor.astype(NUMPY_TYPES[self._feed.type], copy=False)
         feed, fetch = self._feed.name, self._fetch.name
         try:
             return self._session.run(typed, feed=feed, fetch=fetch, deadline=deadline)
@@ -115,10 +113,10 @@ class Model:
             raise ModelError(f"model {self.manifest.name!r} failed: {error}") from error
 
     def check(self) -> None:
-        """Return at once: a network that is loaded can be run."""
+        """Do nothing: a loaded model can always run."""
 
     def close(self) -> None:
-        """Do nothing: the session goes with its last user."""
+        """Do nothing: Python frees the session with the last reference to it."""
 
     @property
     def providers(self) -> list[str]:
@@ -131,11 +129,11 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
-    # A pool that spins burns the cores that decoding and the event loop need.
+    # Threads that spin while they wait would take cores from decoding and from the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
-def _port(node: onnxruntime.NodeArg) -> Port:
+def _tensor_spec(node: onnxruntime.NodeArg) -> TensorSpec:
     shape = tuple(axis if isinstance(axis, int) else str(axis or "?") for axis in node.shape or [])
-    return Port(node.name, node.type.removeprefix("tensor(").removesuffix(")"), shape)
+    return TensorSpec(node.name, node.type.removeprefix("tensor(").removesuffix(")"), shape)

@@ -1,4 +1,4 @@
-"""The consumer as a process of the local stack."""
+"""Starts the consumer as a process that uses the local stack."""
 
 import os
 import sys
@@ -8,22 +8,23 @@ from urllib.request import ProxyHandler, build_opener
 
 from consumer.settings import CallbackSettings, KafkaSettings, S3Settings, ServingSettings
 from producer_tools.local import ports
-from producer_tools.local.part import Part
+from producer_tools.local.server import LocalServer
 
-# Of the caller's own settings only those count that say how the line works, not where.
-_OURS = frozenset(
+# Settings that say where the services are. The consumer gets those of the stack, and none of these
+# from our environment.
+_STACK_SETTINGS = frozenset(
     name.upper()
     for group in (KafkaSettings, S3Settings, CallbackSettings, ServingSettings)
     for name in group.model_fields
 ) | {"SECRETS_DIR"}
 
 
-class Consumer(Part):
-    """`python -m consumer` beside a local stack; ready when its lane is open.
+class ConsumerProcess(LocalServer):
+    """`python -m consumer` with a local stack. It is ready when `/readyz` is.
 
     Args:
-        settings: Where the stack is, as environment variables.
-        folder: Where its log is kept, also afterwards; None takes a temporary folder.
+        settings: The stack's settings, as environment variables.
+        folder: The folder for its log. It is kept. None: a temporary folder.
     """
 
     name = "Consumer"
@@ -32,27 +33,29 @@ class Consumer(Part):
     def __init__(self, settings: Mapping[str, str], *, folder: Path | None = None) -> None:
         super().__init__(folder=folder)
         self._settings = dict(settings)
-        # Not the proxy that the environment may name: it can't reach this machine's loopback.
+        # Without a proxy from the environment, because a proxy can't reach our loopback interface.
         self._http = build_opener(ProxyHandler({}))
 
     def command(self, *, first: bool) -> tuple[str, ...]:
-        """Give the consumer's command."""
-        del first  # it keeps nothing in its folder
+        """Return the consumer's command."""
+        del first  # it has no data in its folder
         return (sys.executable, "-m", "consumer")
 
     def environment(self) -> dict[str, str]:
-        """Our environment, with the stack's settings in the place of those of another line."""
-        kept = {name: value for name, value in os.environ.items() if name.upper() not in _OURS}
+        """Return our environment, with its settings of another line replaced by the stack's."""
+        kept = {
+            name: value for name, value in os.environ.items() if name.upper() not in _STACK_SETTINGS
+        }
         own = {"HOST": ports.HOST, "HEALTH_PORT": str(self.port), "LOG_FORMAT": "console"}
         return {**kept, **self._settings, **own}
 
     def wait_ready(self) -> None:
-        """Return when `/readyz` says so."""
+        """Wait until `/readyz` responds with 200."""
         self.child.wait_until(self._is_ready, seconds=self.start_seconds)
 
     def _is_ready(self) -> bool:
         try:
             with self._http.open(f"http://{ports.HOST}:{self.port}/readyz", timeout=2):
                 return True
-        except OSError:  # an HTTPError, as of 503, is one too
+        except OSError:  # includes HTTPError, as for the status 503
             return False

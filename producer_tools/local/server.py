@@ -1,4 +1,4 @@
-"""What Kafka, S3 and the mask-asset service have in common here: a process with a port."""
+"""The base class of the local Kafka, S3 and mask-asset service: a process with a port."""
 
 import shutil
 import signal
@@ -12,23 +12,27 @@ from producer_tools.local import ports
 from producer_tools.local.child import Child
 
 
-class Part(ABC):
-    """A server in a process of its own; `with` it, and it is ready inside and gone after.
+class LocalServer(ABC):
+    """A server in a process of its own.
+
+    As a context manager it starts the server, waits until it is ready, and ends it on leaving.
 
     Args:
-        port: None chooses a free one.
-        folder: Where its data and log are kept, also afterwards; None takes a temporary folder.
-
-    Attributes:
-        port: Where it listens; 0 before it is launched.
+        port: None chooses a free port.
+        folder: The folder for its data and log. It is kept. None: a temporary folder.
 
     Raises:
-        LocalStackError: on entering, when it can't be had; the message says what to do.
+        LocalStackError: The server can't start. The message states what to do.
     """
 
     name: ClassVar[str]
-    start_seconds: ClassVar[float] = 120.0  # on a busy machine; 4 on an idle one
+    """Its name in messages, and in the name of its log file."""
+    start_seconds: ClassVar[float] = 120.0
+    """The longest that a start may take on a busy machine. An idle one takes 4 s."""
     stop_seconds: ClassVar[float] = 15.0
+    """The longest that it may take to end after SIGTERM."""
+    port: int
+    """The port on which it listens. 0 before its launch."""
 
     def __init__(self, *, port: int | None = None, folder: Path | None = None) -> None:
         self.port = 0
@@ -39,22 +43,22 @@ class Part(ABC):
 
     @abstractmethod
     def command(self, *, first: bool) -> tuple[str, ...]:
-        """Give the program and its arguments; `first` says that its folder is new."""
+        """Return the program and its arguments. `first` is False for a restart."""
 
     def environment(self) -> dict[str, str] | None:
-        """Give the program's environment; None is ours."""
+        """Return the program's environment. None: our own."""
         return None
 
     @property
     def folder(self) -> Path:
-        """Where its data and log are."""
+        """The folder with its data and log."""
         if self._folder is None:
             raise RuntimeError(f"{self.name} isn't running")
         return self._folder
 
     @property
     def log(self) -> Path:
-        """The file that its words go to."""
+        """The file with its output."""
         return self.folder / f"{self.name.lower().replace(' ', '-')}.log"
 
     @property
@@ -65,7 +69,7 @@ class Part(ABC):
         return self._child
 
     def launch(self) -> None:
-        """Start it without waiting for it, so that several can start side by side."""
+        """Start it without waiting, so that several servers can start at the same time."""
         self.port = ports.choose(
             self.name, self._wanted_port, setting=f"{type(self).__name__}(port=…)"
         )
@@ -86,29 +90,29 @@ class Part(ABC):
         )
 
     def wait_ready(self) -> None:
-        """Return when it accepts connections."""
+        """Wait until it accepts connections."""
         self.child.wait_until(lambda: ports.is_open(self.port), seconds=self.start_seconds)
 
     def pause(self) -> None:
-        """Stop it in its tracks (SIGSTOP): connections stay open, nothing is answered."""
+        """Freeze it (SIGSTOP). Its connections stay open, but it doesn't respond."""
         self.child.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause` (SIGCONT)."""
+        """Continue after `pause` (SIGCONT)."""
         self.child.signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it with SIGKILL; its folder stays for `restart`."""
+        """End it with SIGKILL. Its folder is kept for `restart`."""
         self.child.kill()
 
     def restart(self) -> None:
-        """Start it again on the same folder and port, ending it cleanly first if it runs."""
+        """Start it again with the same folder and port. If it runs, end it first with SIGTERM."""
         self.child.stop(seconds=self.stop_seconds)
         self._start(first=False)
         self.wait_ready()
 
     def stop(self) -> None:
-        """End it cleanly, and remove its folder if that was a temporary one."""
+        """End it with SIGTERM, and remove its folder if that is a temporary one."""
         if self._child is not None:
             self._child.stop(seconds=self.stop_seconds)
             self._child = None

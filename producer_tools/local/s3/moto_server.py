@@ -1,7 +1,7 @@
-"""moto's S3 as a server of its own: connections kept alive, nothing logged but errors.
+"""Runs moto's S3 server: `python -m producer_tools.local.s3.moto_server PORT ACCESS_KEY`.
 
-Run as `python -m producer_tools.local.s3.server PORT ACCESS_KEY`. SIGUSR1 closes the port
-and every connection, SIGUSR2 opens the port again; the objects stay.
+Unlike moto's own server it keeps connections open, and logs only errors. SIGUSR1 closes the port
+and every connection. SIGUSR2 opens the port again. The objects are kept.
 """
 
 import io
@@ -28,18 +28,18 @@ _UNKNOWN_KEY = (
 )
 
 
-class Requests(MotoRequestHandler):
-    """Answers the requests of one connection, one after another.
+class KeepAliveRequestHandler(MotoRequestHandler):
+    """Serves the requests of one connection, one after another.
 
-    werkzeug's own handler closes the connection after each answer, because an application may
-    leave a part of the body unread. This one reads the whole body first.
+    werkzeug's handler closes the connection after each response, because an application may leave a
+    part of the body unread. This one reads the complete body first.
     """
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request."""
+        """Serve one request."""
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         environ = self.make_environ()
@@ -58,7 +58,7 @@ class Requests(MotoRequestHandler):
     def _answer(self, status: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
         code, _, reason = status.partition(" ")
         self.send_response(int(code), reason)
-        head = self.command == "HEAD"  # its Content-Length is that of the object
+        head = self.command == "HEAD"  # the Content-Length is that of the object
         for name, value in headers:
             if head or name.lower() != "content-length":
                 self.send_header(name, value)
@@ -68,19 +68,19 @@ class Requests(MotoRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: a line a request would cost more than the request."""
+        """Log nothing, because logging a request would take longer than the request."""
 
 
 class Server(ThreadedWSGIServer):
-    """The open port with its connections."""
+    """The open port and its connections."""
 
     def __init__(self, port: int, app: Application) -> None:
-        super().__init__(HOST, port, app, Requests)
+        super().__init__(HOST, port, app, KeepAliveRequestHandler)
         self._connections: set[socket.socket] = set()
         Thread(target=self.serve_forever, daemon=True).start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection's requests in a thread of its own."""
+        """Serve a connection in a thread of its own."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -90,17 +90,18 @@ class Server(ThreadedWSGIServer):
         super().shutdown_request(request)
 
     def close(self) -> None:
-        """Close the port and every connection, requests under way included."""
+        """Close the port and every connection, also those with a request in progress."""
         self.shutdown()
-        # The port last: whoever finds it closed finds every connection cut.
+        # The port is closed last: when a caller sees it closed, every connection is cut.
         for connection in tuple(self._connections):
             connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
 
 def application(access_key: str) -> Application:
-    """Give moto's S3, for callers that name the one access key or none at all."""
-    # The dispatcher that moto_server puts before it lists its services' folders at each request.
+    """Return moto's S3 application, for callers with this access key or without any."""
+    # Without the dispatcher of moto_server, which lists the folders of its services at each
+    # request.
     s3 = create_backend_app("s3")
     known = f"Credential={access_key}/"
 
@@ -109,7 +110,7 @@ def application(access_key: str) -> Application:
         if "Credential=" in authorization and known not in authorization:
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [_UNKNOWN_KEY]
-        if (found := _plainly_asked(environ)) is not None:
+        if (found := _plain_get(environ)) is not None:
             start_response("200 OK", list(found.response_dict.items()))
             return [found.value]
         return s3(environ, start_response)
@@ -117,10 +118,11 @@ def application(access_key: str) -> Application:
     return answer
 
 
-def _plainly_asked(environ: dict[str, Any]) -> Any:
-    """Give the object of a plain GET, of which a consumer makes one for each photo, else None.
+def _plain_get(environ: dict[str, Any]) -> Any:
+    """Return the object of a GET request without options, or None for other requests.
 
-    The way through moto's request handling, for all else that S3 knows, takes four times as long.
+    A consumer makes one such request for each photo. moto's own request handling takes four times
+    as long.
     """
     conditions = ("HTTP_RANGE", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
     if environ["REQUEST_METHOD"] != "GET" or environ["QUERY_STRING"]:
@@ -128,7 +130,7 @@ def _plainly_asked(environ: dict[str, Any]) -> Any:
     bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
     if not key or any(name in environ for name in conditions):
         return None
-    name = key.encode("latin-1").decode(errors="replace")  # as WSGI hands it over
+    name = key.encode("latin-1").decode(errors="replace")  # as WSGI encodes it
     try:
         found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, name)
     except ServiceException:
@@ -140,7 +142,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     port, access_key = int(sys.argv[1]), sys.argv[2]
     expected = {signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
-    signal.pthread_sigmask(signal.SIG_BLOCK, expected)  # before the threads, which inherit it
+    signal.pthread_sigmask(signal.SIG_BLOCK, expected)  # before the threads start, which inherit it
     app = application(access_key)
     server: Server | None = Server(port, app)
     while (received := signal.sigwait(expected)) != signal.SIGTERM:

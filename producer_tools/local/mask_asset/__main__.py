@@ -1,8 +1,8 @@
-"""The mask-asset service's command.
+"""Runs the mask-asset service: `python -m producer_tools.local.mask_asset PORT BUCKET`.
 
-`python -m producer_tools.local.mask_asset.server PORT BUCKET` with MASK_COMPONENT_SECRET and
-S3_ENDPOINT_URL in the environment; without the latter the latest masks are kept in memory.
-MISBEHAVIOUR, if it is there, is a JSON list of rules that are in force from the beginning.
+Environment variables: MASK_COMPONENT_SECRET is required. S3_ENDPOINT_URL is the S3 server that
+stores the masks; without it, the latest masks are kept in memory. MISBEHAVIOUR is a JSON list of
+misbehaviours that are active from the start.
 """
 
 import os
@@ -10,11 +10,11 @@ import sys
 
 import uvicorn
 
-from producer_tools.local.mask_asset.misbehaviour import RULES
+from producer_tools.local.mask_asset.misbehaviour import MISBEHAVIOUR_LIST
 from producer_tools.local.mask_asset.service import MaskAssetService
 from producer_tools.local.mask_asset.store import LatestMasks, MaskStore, S3Masks
 from producer_tools.local.ports import HOST
-from producer_tools.local.s3 import process
+from producer_tools.local.s3.process import s3_client
 
 _S3_THREADS = 4
 _REMEMBERED = 50_000
@@ -24,7 +24,7 @@ _MASKS_IN_MEMORY = 200
 def _store(s3_endpoint_url: str, bucket: str) -> MaskStore:
     if not s3_endpoint_url:
         return LatestMasks(_MASKS_IN_MEMORY)
-    client = process.client(s3_endpoint_url, connections=_S3_THREADS)
+    client = s3_client(s3_endpoint_url, connections=_S3_THREADS)
     return S3Masks(client, bucket, threads=_S3_THREADS)
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         bucket=bucket,
         secret=os.environ["MASK_COMPONENT_SECRET"],
         remembered=_REMEMBERED,
-        rules=RULES.validate_json(os.environ.get("MISBEHAVIOUR", "[]")),
+        misbehaviours=MISBEHAVIOUR_LIST.validate_json(os.environ.get("MISBEHAVIOUR", "[]")),
     )
     uvicorn.run(
         service.app(),
