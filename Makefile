@@ -23,10 +23,10 @@ bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 faults: $(READY) ## Kill, freeze and cut off parts of a running line: does it keep its promise?
-	@$(BIN)/python -m tests.faults $(ARGS)
+	@$(BIN)/python -m tests.laboratory $(ARGS)
 
 soak: $(READY) ## The same for 30 minutes (ARGS="--minutes 240" for longer)
-	@$(BIN)/python -m tests.faults --minutes 30 $(ARGS)
+	@$(BIN)/python -m tests.laboratory --minutes 30 $(ARGS)
 
 check: $(READY) check-lock ## Style, types, fresh locks, fresh generated files
 	$(BIN)/ruff check

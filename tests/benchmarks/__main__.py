@@ -3,7 +3,7 @@
 speed     photos a second: the cores alone, a plain loop, and the whole line; where the time goes
 settling  exactly-once settling against produce-and-commit for each message
 loop      the event loop's lag while photos of 24 megapixels are worked on
-stages    milliseconds of each stage of a photo, beside the specification's
+stages    milliseconds of each stage of a photo, beside what we aim at
 standby   seconds until a warm standby goes on, and how long a rolling restart stands still:
           takes minutes, so only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named

@@ -3,28 +3,26 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
 
 @dataclass(frozen=True)
 class Meter:
-    """The processor time that some processes had used at one moment.
-
-    Attributes:
-        used: Seconds by the process's name.
-        busy: Seconds that all cores together were busy, with anybody's work.
-        pids: The processes by name.
-        at: The moment, in seconds.
-    """
+    """The processor time that some processes had used at one moment."""
 
     used: Mapping[str, float]
+    """Seconds by the process's name."""
     busy: float
+    """Seconds that all cores together were busy, with any program's work."""
     pids: Mapping[str, int]
+    """The processes by name."""
     at: float
+    """The moment, in seconds."""
 
     @classmethod
-    def start(cls, pids: Mapping[str, int]) -> "Meter":
+    def start(cls, pids: Mapping[str, int]) -> Self:
         """Read the clocks of these processes."""
         return cls(
             {name: _seconds(pid) for name, pid in pids.items()},

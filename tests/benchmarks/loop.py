@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from producer_tools.local.stack import LocalStack
-from tests.benchmarks.lines import make_line, ready, running, seconds_until_settled, upload
+from tests.benchmarks.lines import make_line, open_lane, running, seconds_until_settled, upload
 from tests.benchmarks.photos import jpeg
 from tests.benchmarks.tables import show
 
@@ -39,15 +39,13 @@ def measure(stack: LocalStack, *, rounds: int) -> dict[int, tuple[float, float]]
 
 def _lags(stack: LocalStack, images: Sequence[str], workers: int, rounds: int) -> list[float]:
     """The lags of all rounds, sorted."""
-    line = asyncio.run(make_line(stack, "loop"))
-    environment = {**line.environment(stack), "WORKER_COUNT": str(workers)}
+    line = asyncio.run(make_line(stack))
     spans: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lags"
-        with running(
-            "consumer", "tests.benchmarks.watched_consumer", str(file), environment=environment
-        ) as consumer:
-            ready(consumer, line)
+        watched, setting = "tests.benchmarks.watched_consumer", str(workers)
+        with running(stack, line, str(file), module=watched, WORKER_COUNT=setting) as consumer:
+            asyncio.run(open_lane(consumer))
             for _ in range(rounds):
                 begin = time.monotonic()
                 asyncio.run(seconds_until_settled(stack, line, images))

@@ -15,9 +15,10 @@ import psutil
 from consumer.settings import LineSettings
 from producer_tools.local.child import Child
 from producer_tools.local.stack import LocalStack
-from tests.benchmarks.lines import Line, make_line, our_consumer, seconds_until_settled, upload
+from tests.benchmarks.lines import make_line, open_lane, running, seconds_until_settled, upload
 from tests.benchmarks.photos import SEED, jpeg
 from tests.benchmarks.tables import show
+from tests.support.line_names import LineNames
 
 JOBS = 3000
 SETTLED_IN = 500
@@ -41,9 +42,10 @@ def measure(
     sizes = [_SMALLEST * (largest / _SMALLEST) ** chance.random() for _ in range(_PHOTOS)]
     files = [jpeg(size, seed=index) for index, size in enumerate(sizes)]
     images = upload(stack, files)
-    line = asyncio.run(make_line(stack, "memory"))
+    line = asyncio.run(make_line(stack))
     step = min(STEP, settled_in // 2)
-    with our_consumer(stack, line) as consumer:
+    with running(stack, line) as consumer:
+        asyncio.run(open_lane(consumer))
         held = {0: _resident(consumer)}
         for done in range(step, jobs + 1, step):
             chosen = [chance.choice(images) for _ in range(step)]
@@ -79,7 +81,9 @@ def _slope(held: Mapping[int, float]) -> tuple[float, float]:
     return rise, 2 * math.sqrt(sum(error**2 for error in errors) / freedom / spread)
 
 
-async def _held(stack: LocalStack, line: Line, consumer: Child, images: Sequence[str]) -> float:
+async def _held(
+    stack: LocalStack, line: LineNames, consumer: Child, images: Sequence[str]
+) -> float:
     """Work on the images; give the median of what was held over the last quarter of the time."""
     seen: list[float] = []
 

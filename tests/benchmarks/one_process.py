@@ -36,14 +36,14 @@ def image_limits(images: ImageSettings) -> ImageLimits:
 
 def tensor_of(photo: bytes, model: Engine, limits: ImageLimits) -> Tensor:
     """The model's input for a photo."""
-    said = model.manifest.input
+    expected = model.manifest.input
 
     def enough(width: int, height: int) -> tuple[int, int]:
-        at = place(said, width, height)
+        at = place(expected, width, height)
         return at.inner_width, at.inner_height
 
     decoded = decode(photo, limits=limits, deadline=Deadline(_SECONDS), sufficient_size=enough)
-    return preprocess(decoded.picture, said, place(said, decoded.width, decoded.height))
+    return preprocess(decoded.picture, expected, place(expected, decoded.width, decoded.height))
 
 
 def bare_inference(tensors: Sequence[Tensor], model: Engine, settings: Settings) -> float:

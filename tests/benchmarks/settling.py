@@ -75,9 +75,10 @@ def measure(stack: LocalStack, *, rounds: int, jobs: int = JOBS) -> dict[int, fl
 async def _rate(
     stack: LocalStack, settle_all: Callable[[KafkaSettings, int], Awaitable[float]], jobs: int
 ) -> float:
-    line = await make_line(stack, "settling")
-    await submit(stack, line, ["s3://bucket/key"] * jobs)
-    with patch.dict(os.environ, line.environment(stack)):
+    line = await make_line(stack)
+    async with AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap_servers) as producer:
+        await submit(producer, line, ["s3://bucket/key"] * jobs)
+    with patch.dict(os.environ, {**stack.environment(), **line.environment()}):
         return jobs / await settle_all(load(KafkaSettings), jobs)
 
 

@@ -17,10 +17,9 @@ from consumer.settings import Settings
 from producer_tools.local.stack import LocalStack
 from tests.benchmarks.cpu import Meter
 from tests.benchmarks.lines import (
-    Line,
     check_exactly_once,
     make_line,
-    our_consumer,
+    open_lane,
     running,
     seconds_until_settled,
     terminal_events,
@@ -34,6 +33,7 @@ from tests.benchmarks.one_process import (
     whole_way,
 )
 from tests.benchmarks.tables import show
+from tests.support.line_names import LineNames
 
 AIM = 0.7
 _WARM_PHOTOS = 16
@@ -62,14 +62,12 @@ def measure(
         limits = image_limits(settings.images)
         tensors = [tensor_of(photo, model, limits) for photo in photos]
         images = upload(stack, photos)
-        plain = asyncio.run(make_line(stack, "plain"))
-        ours = asyncio.run(make_line(stack, "ours"))
+        plain, ours = (asyncio.run(make_line(stack)) for _ in range(2))
         plain_loop = programs.enter_context(
-            running(
-                "plain-loop", "tests.benchmarks.plain_loop", environment=plain.environment(stack)
-            )
+            running(stack, plain, module="tests.benchmarks.plain_loop")
         )
-        consumer = programs.enter_context(our_consumer(stack, ours))
+        consumer = programs.enter_context(running(stack, ours))
+        asyncio.run(open_lane(consumer))
         pids = {
             "worker": os.getpid(),
             "broker": stack.kafka.child.pid,
@@ -77,7 +75,7 @@ def measure(
             "callback": stack.mask_assets.child.pid,
         }
 
-        def through(line: Line) -> Callable[[], Coroutine[Any, Any, float]]:
+        def through(line: LineNames) -> Callable[[], Coroutine[Any, Any, float]]:
             return lambda: seconds_until_settled(stack, line, images)
 
         async def alone(work: Callable[..., float], inputs: Sequence[object]) -> float:

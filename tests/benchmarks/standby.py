@@ -12,9 +12,7 @@ from statistics import median
 
 from producer_tools.local.stack import LocalStack
 from tests.benchmarks.tables import show
-from tests.faults.laboratory import Laboratory
-from tests.faults.oracle import judge
-from tests.faults.standby import (
+from tests.laboratory.hand_overs import (
     DEATH_SECONDS,
     LEAVE_SECONDS,
     HandOver,
@@ -25,6 +23,8 @@ from tests.faults.standby import (
     start_warm,
     under_load,
 )
+from tests.laboratory.laboratory import Laboratory
+from tests.laboratory.oracle import judge
 
 CONSUMERS = 3
 
@@ -79,7 +79,7 @@ async def _rolling_restarts(stack: LocalStack, folder: Path, rounds: int) -> Non
 async def _uploaded_again(laboratory: Laboratory) -> int:
     """End the run and have it judged; give how many records' masks were uploaded twice."""
     await laboratory.reaches(laboratory.records)
-    await laboratory.end()
+    await laboratory.end_all()
     evidence = await laboratory.evidence()
     if wrong := [str(verdict) for verdict in judge(evidence) if not verdict.holds]:
         raise AssertionError("\n".join(wrong))

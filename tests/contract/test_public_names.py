@@ -1,6 +1,6 @@
 """The names that other programs use are those of `public_names.json`, whatever moves in the code.
 
-A change of the contract changes that file in the same commit:
+A change of a public name changes that file in the same commit:
 `python -m tests.contract.test_public_names` writes it.
 """
 

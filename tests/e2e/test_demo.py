@@ -12,8 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.models import TRIVIAL, write_trivial_body_model
-from tests.photos import read, saved, stripes
+from tests.support.models import TRIVIAL, write_trivial_body_model
+from tests.support.photos import read, saved, stripes
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +30,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     misleading = {
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "JOBS_TOPIC": "other.jobs",
-        "AWS_PROFILE": "nobody",
+        "AWS_PROFILE": "missing",
         "HTTP_PROXY": "http://127.0.0.1:1",
     }
     model = {"MODEL_FOLDER": str(models), "QWEN_MODEL_PATH": f"{TRIVIAL}.onnx"}
@@ -50,7 +50,7 @@ def photos(tmp_path: Path) -> Path:
 def test_a_folder_of_photos_becomes_masks_a_table_and_a_sheet(
     environment: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
-    """One photo is done and one can't be, which the exit code, the table and the words say."""
+    """One photo is done and one can't be, and the exit code, the table and the words show it."""
     out = tmp_path / "out"
     ran = subprocess.run(
         [*COMMAND, str(photos), "--out", str(out)],

@@ -107,7 +107,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         ("consumer.s3.fetch", "segmentation.photo.decode"),
         ("producer_tools.client.jobs", "consumer.line.lane"),
         ("producer_tools.client.jobs", "producer_tools.local.stack"),
-        ("consumer.job.executor", "tests.models"),
+        ("consumer.job.executor", "tests.support.models"),
         ("consumer.job.inference", "training.network"),
     ],
 )
@@ -134,7 +134,7 @@ def test_every_kind_of_import_is_read() -> None:
 
 
 def wrong_ways(imports: Imports) -> Iterator[str]:
-    """Say which import leads from a package to one that it may not know."""
+    """Name each import that leads from a package to one that it may not know."""
     for module, imported in imports.items():
         room = max((name for name in MAY_IMPORT if within(module, name)), key=len)
         allowed = (room, *MAY_IMPORT[room])
@@ -147,7 +147,7 @@ def wrong_ways(imports: Imports) -> Iterator[str]:
 
 
 def wrong_doors(imports: Imports) -> Iterator[str]:
-    """Say which import of a library isn't one of its doors."""
+    """Name each import of a library that isn't one of its doors."""
     for module, imported in imports.items():
         for name in sorted(imported):
             doors = DOORS.get(name.partition(".")[0])

@@ -72,7 +72,7 @@ async def test_a_version_is_fetched_by_its_id(s3: S3, images: Images) -> None:
 @pytest.mark.parametrize(
     "reference",
     [
-        ImageReference("photos", "nobody.jpg"),
+        ImageReference("photos", "missing.jpg"),
         ImageReference("no-such-bucket", "front.jpg"),
         ImageReference("b" * 200, "front.jpg"),
         ImageReference("photos", "k" * 1024),
@@ -120,25 +120,26 @@ async def test_wrong_credentials_are_not_the_photos_fault(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    async with Images(load(S3Settings), max_bytes=1, threads=1) as nobody:
+    async with Images(load(S3Settings), max_bytes=1, threads=1) as without_key:
         with pytest.raises(Unavailable, match="NoCredentialsError"):
-            await nobody.fetch(PHOTO)
+            await without_key.fetch(PHOTO)
 
 
 async def test_many_fetches_share_few_threads(images: Images) -> None:
     """So many at once as there are threads, and no more; all are served."""
+    before = set(threading.enumerate())
     most = 0
 
     async def watched() -> bytes:
         nonlocal most
         photo = await images.fetch(PHOTO)
-        names = [thread.name for thread in threading.enumerate()]
-        most = max(most, names.count("images"))
+        ours = set(threading.enumerate()) - before
+        most = max(most, sum(thread.name == "images" for thread in ours))
         return photo
 
     photos = await asyncio.gather(*(watched() for _ in range(40)))
     assert photos == [CONTENT] * 40
-    assert most <= 4
+    assert 1 <= most <= 4
 
 
 async def test_the_line_holds_while_s3_is_down_and_goes_on_by_itself(

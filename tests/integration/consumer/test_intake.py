@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from consumer.line import intake
 from consumer.line.lane import Lane
 from consumer.settings import KafkaSettings, load
-from tests.integration.consumer.conftest import Bench
+from tests.support.bench import Bench
 
 pytestmark = pytest.mark.integration
 

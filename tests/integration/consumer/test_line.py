@@ -1,6 +1,5 @@
 """The line as its users meet it: a real consumer, real Kafka, real S3, a real callback."""
 
-import asyncio
 import signal
 from functools import partial
 from typing import Any
@@ -10,7 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.integration.consumer.conftest import Bench
+from tests.support.bench import Bench
+from tests.support.consumer_process import ConsumerProcess, until
+from tests.support.topics import committed_offset
 
 pytestmark = pytest.mark.integration
 
@@ -40,14 +41,14 @@ async def test_jobs_of_every_kind_end_in_order_and_once(bench: Bench) -> None:
     result = events[0]["result"]
     assert (result["width"], result["height"]) == (64, 96)
     assert result["coverage"] == {"upper_body_mask": 1.0, "lower_body_mask": 0.0}
-    assert consumer.get("/stats").json()["queue_current"] == 0
-    assert consumer.end() == 0
+    await consumer.until_answered("/stats", lambda _, stats: stats.get("queue_current") == 0)
+    await consumer.end()
 
 
 async def test_a_missing_topic_is_named_with_the_command_that_mends_it(bare_bench: Bench) -> None:
     """And the consumer ends with 3, rather than let the broker make a wrong one."""
     consumer = bare_bench.start()
-    assert consumer.process.wait(60) == 3
+    assert await consumer.exit_code() == 3
     words = consumer.log.read_text()
     assert bare_bench.line.jobs in words
     assert "maskline topics create" in words
@@ -60,7 +61,7 @@ async def test_a_jobs_topic_of_two_partitions_is_refused(
     await admin.create_topics([NewTopic(bare_bench.line.jobs, 2, 1)])
     bare_bench.maskline("topics", "create")
     consumer = bare_bench.start()
-    assert consumer.process.wait(60) == 3
+    assert await consumer.exit_code() == 3
     assert "2 partitions" in consumer.log.read_text()
 
 
@@ -71,24 +72,24 @@ async def test_a_cancel_frees_the_line_from_the_job_that_holds_it(bench: Bench) 
     await bench.submit("stuck", photo)
     await bench.submit("behind", photo)
     consumer = bench.start()
-    consumer.wait_not_ready("MASK_COMPONENT_SECRET")
+    await consumer.until_holding("MASK_COMPONENT_SECRET")
     cancel = {"job_id": "stuck", "before_offset": 2, "requested_at": "2026-11-22T10:00:00.000Z"}
     await bench.send(bench.line.control, "stuck", cancel)
     events = await bench.terminal_events(2)
     assert [event["state"] for event in events] == ["cancelled", "completed"]
 
 
-async def test_a_job_that_kills_the_process_is_convicted_and_its_neighbours_are_not(
+async def test_a_job_that_kills_the_process_is_a_dead_letter_and_its_neighbours_are_not(
     bench: Bench,
 ) -> None:
     """It may kill three processes; those in flight beside it complete."""
     red, white = bench.put_photo(), bench.put_photo("white.png", "white")
     for number in range(6):
         await bench.submit(f"job-{number}", white if number == 3 else red)
-    module = "tests.integration.consumer.aborting"
+    module = "tests.support.aborting_consumer"
     for _ in range(3):
         consumer = bench.start(module=module, WORKER_COUNT=4)
-        assert consumer.process.wait(60) == -signal.SIGABRT, consumer.log.read_text()
+        assert await consumer.exit_code() == -signal.SIGABRT, consumer.log.read_text()
     bench.start(module=module, WORKER_COUNT=4)
     events = await bench.terminal_events(6)
     assert [event["source"]["offset"] for event in events] == list(range(6))
@@ -98,19 +99,19 @@ async def test_a_job_that_kills_the_process_is_convicted_and_its_neighbours_are_
 
 
 async def test_restarts_over_a_slow_job_are_no_deaths(bench: Bench) -> None:
-    """Each owner leaves in order while the callback is under way; the job isn't convicted."""
+    """Each owner leaves in order while the callback is under way; the job isn't put aside."""
     bench.stack.mask_assets.misbehave(jobs="slow", delay_ms=(20_000, 20_000))
     await bench.submit("slow", bench.put_photo())
     for attempt in (1, 2, 3):
         consumer = bench.start(SHUTDOWN_GRACE_SECONDS=0)
-        await bench.events_until(partial(is_start, attempt))
-        assert consumer.end() == 0
+        await bench.event(partial(is_start, attempt))
+        await consumer.end()
     bench.stack.mask_assets.behave()
     bench.start()
     assert (await bench.terminal_events(1))[0]["state"] == "completed"
 
 
-async def test_where_the_offset_is_lost_the_status_topic_tells_how_far_the_group_came(
+async def test_where_the_offset_is_lost_the_status_topic_shows_how_far_the_group_came(
     bench: Bench,
 ) -> None:
     """Nothing that has a terminal event gets a second one."""
@@ -119,7 +120,7 @@ async def test_where_the_offset_is_lost_the_status_topic_tells_how_far_the_group
         await bench.submit(f"job-{number}", photo)
     consumer = bench.start()
     await bench.terminal_events(3)
-    assert consumer.end() == 0
+    await consumer.end()
     await forget_offsets(bench)
     await bench.submit("later", photo)
     bench.start()
@@ -127,7 +128,7 @@ async def test_where_the_offset_is_lost_the_status_topic_tells_how_far_the_group
     assert [event["source"]["offset"] for event in events] == [0, 1, 2, 3]
 
 
-async def test_offsets_that_retention_took_halt_the_line_until_a_person_says_where_to_go_on(
+async def test_offsets_that_retention_took_halt_the_line_until_a_person_names_where_to_go_on(
     bench: Bench, admin: AIOKafkaAdminClient
 ) -> None:
     """It lives, isn't ready, and names the offsets; going on needs an offset not yet settled."""
@@ -135,85 +136,84 @@ async def test_offsets_that_retention_took_halt_the_line_until_a_person_says_whe
     await bench.submit("first", photo)
     consumer = bench.start()
     await bench.terminal_events(1)
-    assert consumer.end() == 0
+    await consumer.end()
     for number in range(3):
         await bench.submit(f"job-{number}", photo)
     jobs = TopicPartition(bench.line.jobs, 0)
     await admin.delete_records({jobs: RecordsToDelete(3)})
     consumer = bench.start()
-    consumer.wait_not_ready("offsets 1 to 2")
-    assert consumer.get("/livez").status_code == 200
-    assert consumer.end() == 0
-    assert bench.start("--from-offset", "0").process.wait(60) == 2
+    await consumer.until_halted("offsets 1 to 2")
+    assert (await consumer.get("/livez"))[0] == 200
+    await consumer.end()
+    assert await bench.start("--from-offset", "0").exit_code() == 2
     bench.start("--from-offset", "3")
     events = await bench.terminal_events(2)
     assert [event["source"]["offset"] for event in events] == [0, 3]
 
 
-async def test_too_many_dead_letters_in_a_row_halt_the_line(bench: Bench) -> None:
+async def test_too_many_dead_letters_in_a_row_halt_the_line(
+    bench: Bench, admin: AIOKafkaAdminClient
+) -> None:
     """Right behind the one that was too many: what follows stays for after the restart."""
     for number in range(5):
         await bench.send(bench.line.jobs, f"bad-{number}", b"{")
     consumer = bench.start(DEAD_LETTER_LIMIT=3)
-    consumer.wait_not_ready("3 dead letters in a row")
+    await consumer.until_halted("3 dead letters in a row")
     assert len(await bench.terminal_events(3)) == 3
-    assert await committed(bench) == 3
-    assert consumer.end() == 0
+
+    async def is_committed() -> bool:
+        return await committed_offset(admin, bench.line.group, bench.line.jobs) == 3
+
+    await until(is_committed, "the offset behind the third is committed")
+    await consumer.end()
 
 
 async def test_a_standby_is_ready_and_takes_over(bench: Bench) -> None:
     """Warm, in the group, without a lane; after the owner's clean leave it goes on."""
     photo = bench.put_photo()
     owner = bench.start()
-    owner.wait_until(lambda: owner.get("/stats").json()["assigned"])
+    await owner.until_assigned()
     standby = bench.start()
-    standby.wait_ready()
-    await asyncio.sleep(1)
-    first, second = sorted(
-        (owner, standby), key=lambda one: not one.get("/stats").json()["assigned"]
-    )
-    assert not second.get("/stats").json()["assigned"]
+    await standby.until_ready()
+    owners: list[ConsumerProcess] = []
+
+    async def one_is_assigned() -> bool:
+        """The group has rebalanced for the standby: the partition may have changed hands."""
+        owners[:] = [one for one in (owner, standby) if (await one.stats()).get("assigned")]
+        return len(owners) == 1
+
+    await until(one_is_assigned, "one of the two has the partition")
+    (first,) = owners
+    second = standby if first is owner else owner
     await bench.submit("one", photo)
     await bench.terminal_events(1)
-    assert first.end() == 0
+    await first.end()
     await bench.submit("two", photo)
     await bench.terminal_events(2)
-    assert second.get("/stats").json()["jobs_processed"] == 1
+    await second.until_answered("/stats", lambda _, stats: stats.get("jobs_processed") == 1)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 async def test_producers_may_compress(bench: Bench, codec: str) -> None:
     """In every codec that Kafka's own clients have."""
-    servers = bench.stack.kafka.bootstrap_servers
-    async with AIOKafkaProducer(bootstrap_servers=servers, compression_type=codec) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=bench.bootstrap, compression_type=codec
+    ) as producer:
         await producer.send_and_wait(bench.line.jobs, b"{" * 5000, key=b"k")
     bench.start()
     assert (await bench.terminal_events(1))[0]["error"]["code"] == "invalid_message"
 
 
 def is_start(attempt: int, event: dict[str, Any]) -> bool:
-    """Whether the event tells of that start of a job."""
+    """Whether the event is of that start of a job."""
     return (event["state"], event["attempt"]) == ("processing", attempt)
-
-
-async def committed(bench: Bench) -> int:
-    """The group's committed offset."""
-    servers = bench.stack.kafka.bootstrap_servers
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(bench.line.group)
-    finally:
-        await admin.close()
-    offset: int = found[TopicPartition(bench.line.jobs, 0)].offset
-    return offset
 
 
 async def forget_offsets(bench: Bench) -> None:
     """Put the group's committed offset back to none, as its expiry does."""
     jobs = TopicPartition(bench.line.jobs, 0)
     reader = AIOKafkaConsumer(
-        bootstrap_servers=bench.stack.kafka.bootstrap_servers,
+        bootstrap_servers=bench.bootstrap,
         group_id=bench.line.group,
         enable_auto_commit=False,
     )

@@ -81,15 +81,15 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
 
 
 @pytest.fixture
-def said() -> io.StringIO:
+def printed() -> io.StringIO:
     """What the console shows."""
     return io.StringIO()
 
 
 @pytest.fixture
-def console(said: io.StringIO) -> Console:
+def console(printed: io.StringIO) -> Console:
     """A console that is no terminal."""
-    return Console(file=said, width=200)
+    return Console(file=printed, width=200)
 
 
 def contents(files: list[Path]) -> list[bytes]:
@@ -98,18 +98,18 @@ def contents(files: list[Path]) -> list[bytes]:
 
 
 def test_jars_are_fetched_once(
-    repository: Repository, tmp_path: Path, console: Console, said: io.StringIO
+    repository: Repository, tmp_path: Path, console: Console, printed: io.StringIO
 ) -> None:
-    """The second time asks nobody and says nothing."""
+    """The second time sends no request and prints nothing."""
     for _ in range(2):
         files = jars.class_path(console=console, cache=tmp_path / "cache", jars=JARS)
     assert contents(files) == list(CONTENT.values())
     assert repository.asked == {"part0": 1, "part1": 1, "part2": 1}
-    assert said.getvalue().count("Fetching Apache Kafka 4.3.0 (about") == 1
+    assert printed.getvalue().count("Fetching Apache Kafka 4.3.0 (about") == 1
 
 
 def test_a_damaged_jar_alone_is_fetched_again(
-    repository: Repository, tmp_path: Path, console: Console, said: io.StringIO
+    repository: Repository, tmp_path: Path, console: Console, printed: io.StringIO
 ) -> None:
     """Half a file in the cache is noticed by its checksum, named and replaced."""
     files = jars.class_path(console=console, cache=tmp_path / "cache", jars=JARS)
@@ -117,7 +117,7 @@ def test_a_damaged_jar_alone_is_fetched_again(
     jars.class_path(console=console, cache=tmp_path / "cache", jars=JARS)
     assert contents(files) == list(CONTENT.values())
     assert repository.asked == {"part0": 1, "part1": 2, "part2": 1}
-    assert "part1-1.0.jar in the cache is damaged" in said.getvalue()
+    assert "part1-1.0.jar in the cache is damaged" in printed.getvalue()
 
 
 def test_a_cut_download_is_tried_again(
@@ -140,7 +140,7 @@ def test_a_falsified_jar_never_enters_the_cache(
     assert not (tmp_path / "cache" / JARS[0].name).exists()
 
 
-def test_without_network_the_message_says_what_to_do(
+def test_without_network_the_message_has_what_to_do(
     repository: Repository, tmp_path: Path, console: Console
 ) -> None:
     """What couldn't be reached, what for, and what helps."""
@@ -154,7 +154,7 @@ def test_without_network_the_message_says_what_to_do(
 
 
 def test_first_runs_at_once_share_one_download(
-    repository: Repository, tmp_path: Path, console: Console, said: io.StringIO
+    repository: Repository, tmp_path: Path, console: Console, printed: io.StringIO
 ) -> None:
     """The others wait for the first, and then find everything."""
     with ThreadPoolExecutor(4) as pool:

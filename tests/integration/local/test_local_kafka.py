@@ -59,14 +59,14 @@ async def test_what_is_produced_is_consumed(stack: LocalStack, topic: str) -> No
     assert await read(stack.kafka, topic, 2) == [b"one", b"two"]
 
 
-async def test_who_comes_by_a_proxy_is_told_to_go_on_using_it() -> None:
-    """And who comes straight, to go on coming straight."""
+async def test_a_client_that_came_by_a_proxy_goes_on_by_it() -> None:
+    """A client that came past the proxy goes on past it."""
     proxy = ports.choose("a proxy", setting="")
     with Kafka(proxy_port=proxy) as kafka:
-        for port, told in ((kafka.proxied_port, proxy), (kafka.port, kafka.port)):
+        for port, advertised in ((kafka.proxied_port, proxy), (kafka.port, kafka.port)):
             client = AIOKafkaClient(bootstrap_servers=f"{ports.HOST}:{port}")
             await client.bootstrap()
-            assert [broker.port for broker in client.cluster.brokers()] == [told]
+            assert [broker.port for broker in client.cluster.brokers()] == [advertised]
             await client.close()
 
 
@@ -93,9 +93,9 @@ async def test_compacted_topics_can_be_made(stack: LocalStack, topic: str) -> No
 
 async def test_topics_are_never_made_unasked(stack: LocalStack, admin: AIOKafkaAdminClient) -> None:
     """A forgotten topic shows as an error, as in production."""
-    [described] = await admin.describe_topics(["a.topic.that.nobody.made"])
+    [described] = await admin.describe_topics(["a.topic.that.was.never.made"])
     assert described["error_code"] == 3  # UNKNOWN_TOPIC_OR_PARTITION
-    assert "a.topic.that.nobody.made" not in await admin.list_topics()
+    assert "a.topic.that.was.never.made" not in await admin.list_topics()
 
 
 @pytest.mark.parametrize("ending", ["cleanly", "by SIGKILL"])

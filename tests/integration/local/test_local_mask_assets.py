@@ -1,4 +1,4 @@
-"""The mask-asset service stores masks once a key, and misbehaves as it is told."""
+"""The mask-asset service stores masks once a key, and misbehaves on demand."""
 
 import concurrent.futures
 import time
@@ -45,7 +45,9 @@ def upload(caller: httpx.Client, job_id: str = "job-1", **headers: str) -> httpx
     )
 
 
-def test_masks_are_stored_where_the_answer_says(stack: LocalStack, caller: httpx.Client) -> None:
+def test_masks_are_stored_under_the_keys_of_the_answer(
+    stack: LocalStack, caller: httpx.Client
+) -> None:
     """The answered URI, decoded once, is the object's key."""
     answer = upload(caller, "stored").json()
     assert answer["status"] == "success"
@@ -96,7 +98,7 @@ def test_what_could_not_be_stored_is_stored_by_the_next_try(
     assert upload(caller, "early", **{"Idempotency-Key": "early"}).status_code == 200
 
 
-def test_the_log_tells_each_upload(mask_assets: MaskAssets, caller: httpx.Client) -> None:
+def test_the_log_has_each_upload(mask_assets: MaskAssets, caller: httpx.Client) -> None:
     """The log bears what the end-to-end proofs ask it for."""
     since = mask_assets.counters()["uploads"]
     upload(caller, "logged", **{"Idempotency-Key": "logged/0", "traceparent": "00-ab-cd-01"})
@@ -108,7 +110,7 @@ def test_the_log_tells_each_upload(mask_assets: MaskAssets, caller: httpx.Client
     assert logged["sizes"] == {"upper_body_mask": len(PNG), "lower_body_mask": len(PNG)}
 
 
-def test_a_status_is_answered_as_often_as_told(
+def test_a_status_is_answered_as_often_as_asked_for(
     mask_assets: MaskAssets, caller: httpx.Client
 ) -> None:
     """A rule is spent after its times."""
@@ -157,7 +159,7 @@ def test_a_connection_can_end_half_way(mask_assets: MaskAssets, caller: httpx.Cl
 
 @pytest.mark.parametrize("mode", ["malformed", "failure"])
 def test_a_200_can_be_no_success(mask_assets: MaskAssets, caller: httpx.Client, mode: str) -> None:
-    """Half a JSON, and a failure said with 200."""
+    """Half a JSON, and a failure with status 200."""
     mask_assets.misbehave(mode=mode)
     answer = upload(caller)
     assert answer.status_code == 200

@@ -90,7 +90,7 @@ def test_objects_outlive_a_time_down(stack: LocalStack, key: str) -> None:
 
 
 def test_a_restart_keeps_the_address_and_loses_the_objects() -> None:
-    """A restart is what its docstring says."""
+    """A restart keeps what its docstring promises."""
     with S3() as s3:
         s3.create_bucket(UPLOAD_BUCKET)
         address = s3.endpoint_url

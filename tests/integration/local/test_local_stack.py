@@ -19,7 +19,7 @@ from producer_tools.local.stack import LocalStack
 
 pytestmark = pytest.mark.integration
 
-# Starts a stack in a folder, says so, and waits to be ended.
+# Starts a stack in a folder, prints a line, and waits to be ended.
 _OWNER = """
 import signal, sys
 from pathlib import Path
@@ -46,7 +46,7 @@ def belonging_to(folder: Path) -> list[psutil.Process]:
 
 
 def eventually(holds: Callable[[], bool], *, seconds: float = 20.0) -> bool:
-    """Wait for something to hold, and say whether it came to."""
+    """Wait for something to hold, and return whether it came to."""
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
@@ -72,7 +72,7 @@ def owner(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_nothing_outlives_an_owner_that_is_killed(
     owner: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    """After SIGKILL nobody stops anything in order, and a paused broker couldn't end by itself."""
+    """After SIGKILL nothing is stopped in order, and a paused broker couldn't end by itself."""
     children = [process for process in belonging_to(tmp_path) if process.pid != owner.pid]
     [broker] = [child for child in children if "java" in child.name()]
     assert len(children) >= 3
@@ -109,7 +109,7 @@ def test_temporary_folders_are_removed() -> None:
 
 
 def test_a_killed_owners_temporary_folder_is_removed(tmp_path: Path) -> None:
-    """The watchdog removes what nobody else can."""
+    """The watchdog removes it."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     program = f"""
@@ -125,7 +125,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_the_environment_is_the_consumers(stack: LocalStack) -> None:
-    """Every address of CONTRACT 7 that a consumer needs is there, and answers."""
+    """Every address in docs/operating.md that a consumer needs is there, and answers."""
     environment = stack.environment()
     assert environment.keys() == {
         "KAFKA_BOOTSTRAP_SERVERS",
@@ -150,7 +150,7 @@ def test_a_program_that_ends_at_once_shows_its_last_words(tmp_path: Path) -> Non
 
 
 def test_a_program_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    """The message says how long was waited."""
+    """The message has the seconds of the wait."""
     child = Child("Thing", ("sleep", "60"), log=tmp_path / "log")
     with pytest.raises(NotReadyError, match=r"within 0\.1 s"):
         child.wait_until(lambda: False, seconds=0.1)

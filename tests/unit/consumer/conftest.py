@@ -2,11 +2,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.receiver import Receiver
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """A real HTTP server that answers as it is told."""
+    """A real HTTP server whose answers the test chooses."""
     async with Receiver() as server:
         yield server

@@ -17,7 +17,7 @@ from consumer.job.record import Record
 from consumer.settings import CallbackSettings, load
 from consumer.telemetry.metrics import Metrics
 from schemas.job import Job
-from tests.receiver import (
+from tests.support.receiver import (
     STORED,
     Behaviour,
     Receiver,
@@ -36,7 +36,7 @@ UPPER, LOWER = b"\x89PNG upper \r\n--", b"\x89PNG lower"
 
 
 @dataclass
-class Line:
+class OpenedCallback:
     """A callback with what surrounds it, and what it did."""
 
     callback: Callback
@@ -85,7 +85,7 @@ def line(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Opens:
 
         callback = Callback(load(CallbackSettings), holds=holds, metrics=metrics, sleep=sleep)
         async with callback:
-            yield Line(callback, holds, metrics, slept)
+            yield OpenedCallback(callback, holds, metrics, slept)
 
     return opens
 
@@ -98,8 +98,8 @@ async def failure(awaitable: Awaitable[object]) -> JobFailed:
     return raised.value
 
 
-async def test_masks_arrive_as_the_contract_says(receiver: Receiver, line: Opens) -> None:
-    """The form, the headers and the answer are those of CONTRACT 5."""
+async def test_masks_arrive_in_the_documented_form(receiver: Receiver, line: Opens) -> None:
+    """The form, the headers and the answer are those of docs/messages.md."""
     async with line() as opened:
         trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         assert await opened.post(traceparent=trace, user_id='ü"\r\n--x') == STORED
@@ -146,14 +146,14 @@ async def test_a_receiver_in_trouble_is_asked_again(
 async def test_a_try_ends_after_callback_timeout_seconds(
     trouble: Behaviour, receiver: Receiver, line: Opens
 ) -> None:
-    """A receiver that says nothing, or says it too slowly, is a receiver in trouble."""
+    """A receiver that answers nothing, or too slowly, is in trouble."""
     receiver.answers.append(trouble)
     async with line(timeout=0.1) as opened:
         assert await opened.post() == STORED
         assert "no answer in 0.1 s" in opened.retries[0][0]
 
 
-async def test_a_refused_connection_says_where(line: Opens) -> None:
+async def test_a_refused_connection_is_named(line: Opens) -> None:
     """The reason names the setting and the place, and not the path or the secret."""
     async with line(url="http://127.0.0.1:1/masks?token=x") as opened:
         post = asyncio.create_task(opened.post())
@@ -197,7 +197,7 @@ async def test_after_five_retries_the_line_holds(receiver: Receiver, line: Opens
 async def test_retry_after_lengthens_a_wait(
     asked: str, expected: float, receiver: Receiver, line: Opens
 ) -> None:
-    """Never shortens it, never by more than five minutes, whatever it says."""
+    """Never shortens it, never by more than five minutes, whatever its value."""
     receiver.answers.append(reply(503, retry_after=asked))
     async with line() as opened:
         await opened.post()
@@ -229,12 +229,12 @@ async def test_a_wrong_setting_holds_at_once(
     receiver.answers.append(reply(status, f"bad secret {SECRET}".encode()))
     async with line() as opened:
         assert await opened.post() == STORED
-        ((told, _, held),) = opened.retries
+        ((words, _, held),) = opened.retries
         assert opened.slept == []
-    assert [f"callback_unavailable: {told}"] == held
-    assert f"is {setting} right?" in told
-    assert "bad secret ***" in told
-    assert SECRET not in told
+    assert [f"callback_unavailable: {words}"] == held
+    assert f"is {setting} right?" in words
+    assert "bad secret ***" in words
+    assert SECRET not in words
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ async def test_a_wrong_setting_holds_at_once(
 async def test_any_other_answer_refuses_the_masks(
     answer: bytes, receiver: Receiver, line: Opens
 ) -> None:
-    """The job fails at once with what the receiver said, and the next one is served."""
+    """The job fails at once with the receiver's answer, and the next one is served."""
     receiver.answers.append(answer)
     async with line() as opened:
         error = await failure(opened.post())

@@ -19,7 +19,7 @@ class Client:
 
 
 class Stoppable:
-    """Stands in for an aiokafka consumer whose `stop()` does as it is told."""
+    """Stands in for an aiokafka consumer whose `stop()` does what the test wants."""
 
     def __init__(self, *, fault: BaseException | None = None, seconds: float = 0.0) -> None:
         self._client = Client()

@@ -9,9 +9,10 @@ import pytest
 from consumer.errors import StartError
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.probes import Check, ProbeServer, Stats
+from producer_tools.local import ports
 
 
-class Consumer:
+class FakeConsumer:
     """What the health server asks, with answers that a test sets."""
 
     def __init__(self) -> None:
@@ -20,15 +21,15 @@ class Consumer:
         self.metrics = Metrics()
 
     def live(self) -> str | None:
-        """Say why it is stuck."""
+        """Why it is stuck."""
         return self.reason
 
     def ready(self) -> Mapping[str, Check]:
-        """Say what is in order."""
+        """What is in order."""
         return self.checks
 
     async def stats(self) -> Stats:
-        """Say how far it is."""
+        """How far it is."""
         return {"queue_max": 100, "position": None}
 
     def server(self, host: str = "127.0.0.1", port: int = 0) -> ProbeServer:
@@ -49,9 +50,9 @@ async def get(server: ProbeServer, path: str) -> httpx.Response:
         return await client.get(f"http://127.0.0.1:{server.port}{path}")
 
 
-async def test_livez_says_whether_the_loop_makes_progress() -> None:
+async def test_livez_shows_whether_the_loop_makes_progress() -> None:
     """200, or 503 with the reason."""
-    consumer = Consumer()
+    consumer = FakeConsumer()
     async with consumer.server() as server:
         answer = await get(server, "/livez")
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -63,7 +64,7 @@ async def test_livez_says_whether_the_loop_makes_progress() -> None:
 
 async def test_readyz_shows_every_check() -> None:
     """200 when all are in order, else 503; either way with every detail."""
-    consumer = Consumer()
+    consumer = FakeConsumer()
     async with consumer.server() as server:
         answer = await get(server, "/readyz")
         assert answer.status_code == 200
@@ -81,7 +82,7 @@ async def test_readyz_shows_every_check() -> None:
 
 async def test_metrics_are_prometheus_text() -> None:
     """Every name has the prefix, and holds are there before the first one."""
-    consumer = Consumer()
+    consumer = FakeConsumer()
     consumer.metrics.lanes_lost.inc()
     async with consumer.server() as server:
         answer = await get(server, "/metrics")
@@ -95,40 +96,41 @@ async def test_metrics_are_prometheus_text() -> None:
 
 async def test_stats_are_json() -> None:
     """As the consumer gives them."""
-    async with Consumer().server() as server:
+    async with FakeConsumer().server() as server:
         assert (await get(server, "/stats")).json() == {"queue_max": 100, "position": None}
         assert (await get(server, "/else")).status_code == 404
 
 
 async def test_a_taken_port_is_named() -> None:
-    """The message says which setting to change; the process ends with 3."""
+    """The message names the setting to change; the process ends with 3."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(StartError, match=f"HEALTH_PORT={port}.* is taken") as raised:
-            await Consumer().server(port=port).__aenter__()
+            await FakeConsumer().server(port=port).__aenter__()
     assert raised.value.exit_code == 3
 
 
 async def test_an_address_of_another_machine_is_named() -> None:
     """A `HOST` that isn't ours is a setting to change, too."""
     with pytest.raises(StartError, match=r"HOST=192\.0\.2\.1"):
-        await Consumer().server(host="192.0.2.1").__aenter__()
+        await FakeConsumer().server(host="192.0.2.1").__aenter__()
 
 
 async def test_signals_are_left_to_the_app() -> None:
     """SIGTERM means: settle what is in flight; uvicorn must not take it."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    async with Consumer().server():
+    async with FakeConsumer().server():
         assert {number: signal.getsignal(number) for number in before} == before
 
 
 async def test_the_port_is_free_again_afterwards() -> None:
     """Also with a client that keeps its connection open."""
-    async with Consumer().server() as server:
+    port = ports.choose("the consumer", setting="HEALTH_PORT")
+    async with FakeConsumer().server(port=port) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
         await reader.readuntil(b"}")
     assert await reader.read() == b""
     writer.close()
-    async with Consumer().server(port=server.port):
+    async with FakeConsumer().server(port=port):
         pass

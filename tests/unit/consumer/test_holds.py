@@ -8,9 +8,9 @@ from consumer.job.holds import BACKOFF, Holds
 from consumer.telemetry.metrics import Metrics
 
 
-def down(retry_after: float | None = None, says: str = "S3 is down") -> Unavailable:
-    """Say that S3 is down."""
-    return Unavailable("storage_unavailable", says, stage="fetch", retry_after=retry_after)
+def down(retry_after: float | None = None, words: str = "S3 is down") -> Unavailable:
+    """The error of a service that is down."""
+    return Unavailable("storage_unavailable", words, stage="fetch", retry_after=retry_after)
 
 
 class Storage:
@@ -22,7 +22,7 @@ class Storage:
         self.asked = 0
 
     async def __call__(self) -> str:
-        """Answer, or say that it is down."""
+        """Answer, or raise that it is down."""
         self.asked += 1
         answer = self.script.pop(0) if self.script else ("photo" if self.mended else down())
         if isinstance(answer, Exception):
@@ -31,7 +31,7 @@ class Storage:
 
 
 class Waits:
-    """Notes each wait, and tells when so many have begun."""
+    """Notes each wait; `until` waits for so many."""
 
     def __init__(self, then: Callable[[], None] = lambda: None) -> None:
         self.seconds: list[float] = []
@@ -52,7 +52,7 @@ class Waits:
 
 
 class Jitter:
-    """Makes every wait as long as it is told."""
+    """Makes every wait as long as the test wants."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -67,7 +67,7 @@ LONGER_THAN_THE_TEST = 3600.0
 
 
 async def test_an_answer_at_once_is_no_hold() -> None:
-    """What works is not waited for, and not told of."""
+    """What works is not waited for, and no retry is published."""
     holds, waits = Holds(metrics=Metrics()), Waits()
     assert await holds.until_available(Storage("photo"), on_retry=waits) == "photo"
     assert waits.seconds == []
@@ -80,7 +80,7 @@ async def test_a_hold_lasts_until_the_service_answers() -> None:
     gauge = metrics.holding.labels("storage_unavailable")
     seen: list[tuple[list[str], float]] = []
     waits = Waits(lambda: seen.append((holds.reasons(), gauge._value.get())))
-    storage = Storage(down(), down(says="wrong key"), "photo")
+    storage = Storage(down(), down(words="wrong key"), "photo")
     assert await holds.until_available(storage, on_retry=waits) == "photo"
     assert seen == [
         (["storage_unavailable: S3 is down"], 1),
@@ -113,8 +113,8 @@ async def test_what_the_service_asks_for_lengthens_the_wait() -> None:
     assert waits.seconds == [0.02, 0.0]
 
 
-async def test_one_answer_wakes_all_who_wait_for_the_service() -> None:
-    """Nobody sleeps out a back-off once S3 is back."""
+async def test_one_answer_wakes_all_that_wait_for_the_service() -> None:
+    """Each back-off ends once S3 is back."""
     jitter = Jitter(LONGER_THAN_THE_TEST)
     holds, storage, waits = Holds(metrics=Metrics(), jitter=jitter), Storage(), Waits()
     holders = [
@@ -129,8 +129,8 @@ async def test_one_answer_wakes_all_who_wait_for_the_service() -> None:
     assert holds.reasons() == []
 
 
-async def test_an_answer_wakes_nobody_who_waits_for_another_service() -> None:
-    """S3 being back says nothing of the callback."""
+async def test_an_answer_wakes_none_that_wait_for_another_service() -> None:
+    """The callback may still be down when S3 is back."""
     jitter = Jitter(LONGER_THAN_THE_TEST)
     holds, waits = Holds(metrics=Metrics(), jitter=jitter), Waits()
     callback = Storage(Unavailable("callback_unavailable", "is down", stage="callback"))
@@ -145,7 +145,7 @@ async def test_an_answer_wakes_nobody_who_waits_for_another_service() -> None:
 
 
 async def test_a_failure_for_good_ends_the_hold() -> None:
-    """S3 is back and says that there is no such image: that is the job's end."""
+    """S3 is back and has no such image: the job fails."""
     holds, waits = Holds(metrics=Metrics(), jitter=AT_ONCE), Waits()
     gone = JobFailed("image_not_found", "no such key", stage="fetch")
     with pytest.raises(JobFailed) as raised:

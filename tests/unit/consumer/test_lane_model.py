@@ -94,7 +94,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @invariant()
     def work_begins_first_in_first_out(self) -> None:
-        """Within one owner's reign, fetches and segmentations begin in offset order."""
+        """Within one ownership, fetches and segmentations begin in offset order."""
         if self.lane is not None:
             assert self.fetched == sorted(self.fetched)
             assert self.segmented == sorted(self.segmented)
@@ -178,4 +178,4 @@ async def dawdle(offset: int) -> None:
 
 
 TestLane = LaneMachine.TestCase
-TestLane.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLane.settings = settings(max_examples=60, stateful_step_count=30)

@@ -1,4 +1,4 @@
-"""The ledger tells crashes from waits, and its bookmark never skips an open start."""
+"""The ledger distinguishes crashes from waits, and its bookmark never skips an open start."""
 
 from consumer.line.ledger import Ledger
 

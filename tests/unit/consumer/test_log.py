@@ -35,9 +35,9 @@ def test_our_words_are_json_on_stderr(capsys: pytest.CaptureFixture[str]) -> Non
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.splitlines()
-    said = json.loads(line)
-    assert said.pop("timestamp").endswith("Z")
-    assert said == {"event": "job.settled", "level": "info", "job_id": "j-1", "offset": 17}
+    logged = json.loads(line)
+    assert logged.pop("timestamp").endswith("Z")
+    assert logged == {"event": "job.settled", "level": "info", "job_id": "j-1", "offset": 17}
 
 
 def test_libraries_speak_through_the_same_door(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,18 +69,18 @@ def test_a_library_that_repeats_itself_is_heard_once_a_second(
     monkeypatch.setattr(log, "REPEATED_SECONDS", 0.0)
     logging.getLogger("aiokafka").error("no node %s", 1)
 
-    said = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    logged = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
 
-    assert [event for event in said if event != "job.settled"] == [
+    assert [event for event in logged if event != "job.settled"] == [
         *("no node 1", "no node 2", "no node 1")
     ]
-    assert said.count("job.settled") == 4
+    assert logged.count("job.settled") == 4
 
 
 def test_kafka_errors_that_a_lost_lane_leaves_behind_are_no_news(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What else is in a future that nobody asked is heard."""
+    """Another error in a future that is never awaited is logged."""
     log.configure("INFO", "json")
     for error in (ProducerFenced(), ValueError("new")):
         never_asked = {"message": "Future exception was never retrieved", "exception": error}
@@ -88,9 +88,9 @@ def test_kafka_errors_that_a_lost_lane_leaves_behind_are_no_news(
         loop.call_exception_handler(never_asked)
         loop.close()
 
-    (said,) = capsys.readouterr().err.splitlines()
+    (logged,) = capsys.readouterr().err.splitlines()
 
-    assert "ValueError: new" in said
+    assert "ValueError: new" in logged
 
 
 @pytest.mark.parametrize("renderer", ["json", "console"])
@@ -100,7 +100,7 @@ def test_a_secret_never_appears(renderer: str, capsys: pytest.CaptureFixture[str
     log.configure("INFO", renderer, secrets=secrets)  # type: ignore[arg-type]
     ours = structlog.get_logger()
     for secret in secrets:
-        ours.info("a.said", value=secret, nested={"x": [secret]})
+        ours.info("a.thing", value=secret, nested={"x": [secret]})
         ours.info(f"b {secret}")
         logging.getLogger("httpx").warning("header %s", secret)
         try:
@@ -116,7 +116,7 @@ def test_a_secret_never_appears(renderer: str, capsys: pytest.CaptureFixture[str
 def test_no_secrets_hide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """An empty secret is none."""
     log.configure("INFO", "console", secrets=["", ""])
-    structlog.get_logger().info("a.said", value="word")
+    structlog.get_logger().info("a.thing", value="word")
     assert "value=word" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Threads share malloc's arenas, unless somebody has said how many there are to be."""
+"""Threads share malloc's arenas, unless their number is set already."""
 
 import ctypes
 import platform
@@ -26,7 +26,7 @@ libc.fflush(None)
 
 
 def arenas_of(environment: dict[str, str]) -> tuple[str, int]:
-    """What `limit` says in a process of its own, and how many arenas eight threads then have."""
+    """What `limit` returns in a process of its own, and how many arenas eight threads then have."""
     ran = subprocess.run(
         [sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, check=True
     )
@@ -36,16 +36,16 @@ def arenas_of(environment: dict[str, str]) -> tuple[str, int]:
 @pytest.mark.skipif(not GLIBC, reason="another malloc")
 def test_eight_threads_share_two_arenas() -> None:
     """Not one for each."""
-    said, count = arenas_of({})
-    assert said == "True"
+    limited, count = arenas_of({})
+    assert limited == "True"
     assert count <= 2
 
 
 @pytest.mark.skipif(not GLIBC, reason="another malloc")
-def test_who_sets_the_number_has_it() -> None:
+def test_a_number_that_is_set_is_kept() -> None:
     """The environment comes first."""
-    said, count = arenas_of({"MALLOC_ARENA_MAX": "4"})
-    assert said == "False"
+    limited, count = arenas_of({"MALLOC_ARENA_MAX": "4"})
+    assert limited == "False"
     assert 2 < count <= 4
 
 

@@ -11,7 +11,7 @@ from consumer.s3.client import READ_SECONDS
 from consumer.s3.fetch import Images
 from consumer.settings import S3Settings, load
 from schemas.job import ImageReference
-from tests.receiver import Behaviour, Receiver, hang_up, reply, reset, silence
+from tests.support.receiver import Behaviour, Receiver, hang_up, reply, reset, silence
 
 PHOTO = ImageReference("uploads", "a/1.jpg")
 
@@ -62,7 +62,7 @@ async def half_and_silence(reader: asyncio.StreamReader, writer: asyncio.StreamW
         reply(401, b"who are you?"),
     ],
 )
-async def test_trouble_is_told_and_not_retried(
+async def test_trouble_is_raised_and_not_retried(
     trouble: bytes | Behaviour, receiver: Receiver, images: Images
 ) -> None:
     """One try, one `Unavailable`: holding is the line's; the next fetch is served."""
@@ -84,7 +84,7 @@ async def test_a_photo_too_large_is_not_read(receiver: Receiver, images: Images)
 
 
 async def test_an_endless_photo_is_cut(receiver: Receiver, images: Images) -> None:
-    """Where no length is told, no more is taken than may be: what was sent fills a few buffers."""
+    """Where there is no length, no more is taken than may be: what was sent fills a few buffers."""
     sent = 0
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -121,7 +121,7 @@ async def test_a_dead_s3_does_not_hold_up_the_exit(receiver: Receiver) -> None:
         async def main():
             async with Images(load(S3Settings), max_bytes=1, threads=1) as images:
                 fetch = asyncio.create_task(images.fetch(ImageReference("uploads", "1.jpg")))
-                await asyncio.to_thread(input)  # the test says when S3 has been asked
+                await asyncio.to_thread(input)  # the test writes a line when S3 has been asked
                 fetch.cancel()
 
         asyncio.run(main())
@@ -151,7 +151,7 @@ async def test_a_dead_s3_does_not_hold_up_the_exit(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("S3_REGION", "not a region"), ("AWS_PROFILE", "nobody's")]
+    ("name", "value"), [("S3_REGION", "not a region"), ("AWS_PROFILE", "missing")]
 )
 async def test_a_setting_that_no_client_can_be_made_of_is_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch

@@ -108,7 +108,7 @@ def test_slow_down_may_say_for_how_long() -> None:
     ],
 )
 def test_no_answer_holds_the_line(error: BotoCoreError) -> None:
-    """The reason names what botocore said."""
+    """The reason has botocore's words."""
     held = fault(error, PHOTO)
     assert isinstance(held, Unavailable)
     assert type(error).__name__ in str(held)

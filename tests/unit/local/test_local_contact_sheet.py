@@ -61,7 +61,7 @@ def test_masks_are_drawn_over_the_second_picture_only(tmp_path: Path) -> None:
 
 
 def test_a_turned_photo_is_shown_upright(tmp_path: Path) -> None:
-    """The mask is of the upright photo's size, so the photo is turned as its EXIF says."""
+    """The mask is of the upright photo's size, so the photo is turned by its EXIF orientation."""
     photo = grey(400, 200)
     photo.paste((255, 0, 0), (0, 0, 100, 200))
     exif = Image.Exif()

@@ -50,12 +50,12 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_photos_is_named(tmp_path: Path) -> None:
-    """The message says what was looked for."""
+    """The message names what was looked for."""
     with pytest.raises(NoPhotosError, match=r"no photos in this folder .*webp"):
         photos.find_photos([tmp_path])
 
 
-def test_without_the_packages_the_message_says_what_to_do(
+def test_without_the_packages_the_message_has_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Install them, or name photos."""

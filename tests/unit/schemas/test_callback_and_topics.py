@@ -31,7 +31,7 @@ def test_file_is_named_after_its_output() -> None:
     ],
 )
 def test_any_other_answer_is_no_success(body: bytes) -> None:
-    """A 200 alone doesn't say that the masks are stored."""
+    """A 200 alone is no proof that the masks are stored."""
     with pytest.raises(InvalidMessage, match="CallbackReply"):
         CallbackReply.read(body)
 
@@ -52,7 +52,7 @@ def test_cancel_must_say_which_records(value: bytes | None) -> None:
         Cancel.read(value)
 
 
-def test_topics_are_the_contracts() -> None:
+def test_topics_are_those_of_the_docs() -> None:
     """Names, partitions, cleanup and retention."""
     day = 86_400_000
     expected = [

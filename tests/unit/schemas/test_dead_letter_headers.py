@@ -22,7 +22,7 @@ EXAMPLE: Headers = [(name, text.encode()) for name, text in DEAD_LETTER.items()]
 
 
 def put_aside(arrived: Headers, message: str = "Job: user_id: Field required") -> Headers:
-    """Put aside the record of the contract's example."""
+    """Put aside the record of the example in docs/messages.md."""
     return dead_letter_headers(
         arrived,
         source=Source(topic="mask.jobs", partition=0, offset=18),
@@ -38,8 +38,8 @@ def test_own_headers_follow_those_that_arrived() -> None:
     assert [*arrived, *EXAMPLE] == put_aside(arrived)
 
 
-def test_second_death_is_told_last() -> None:
-    """A redriven dead letter that dies again tells of the last time, and gives the first back."""
+def test_the_headers_of_the_second_failure_come_last() -> None:
+    """A redriven dead letter that dies again has the headers of the last time alone."""
     twice = put_aside(put_aside([("a", b"1")], "first"), "second")
     assert DeadLetter.read(twice).exception_message == "second"
     assert put_aside([("a", b"1")], "first") == arrived_headers(twice)

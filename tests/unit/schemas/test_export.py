@@ -16,7 +16,7 @@ from schemas.topics import topic_specs
 GOLDEN = Path(__file__).parents[2] / "contract" / "golden"
 PREFIXES = {"job": "job", "status_event": "status", "cancel": "cancel", "callback_reply": "call"}
 TOLERATED = {"job_old", "status_newer", "status_older"}
-"""Golden messages that are read, but that nobody should write any more."""
+"""Golden messages that are read, but that should not be written any more."""
 
 
 def test_generated_files_are_fresh(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_page_is_fresh(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.name)
 def test_schema_is_one_of_2020_12_and_its_examples_hold(message: DescribedMessage) -> None:
-    """A schema stands alone, and is what it says."""
+    """A schema stands alone, under its own name."""
     schema = message_schema(message)
     jsonschema.Draft202012Validator.check_schema(schema)
     for example in message.examples:

@@ -62,7 +62,7 @@ def test_full_job_has_every_field() -> None:
 
 
 def test_unknown_fields_of_a_job_are_ignored() -> None:
-    """A newer producer may say more, at every level."""
+    """A newer producer may add fields, at every level."""
     job = Job.read(golden("job_unknown_fields"))
     assert {"priority", "trace"}.isdisjoint(json.loads(job.write()))
     assert Batch(batch_id="b-7", index=0, size=1) == job.batch
@@ -84,7 +84,7 @@ def test_every_state_is_read(state: str) -> None:
     assert (state in ("completed", "failed", "cancelled")) == (event.state in TERMINAL_STATES)
 
 
-def test_event_of_an_unreadable_record_names_nobody() -> None:
+def test_event_of_an_unreadable_record_names_no_user() -> None:
     """A record that can't be read still gets its terminal event."""
     event = StatusEvent.read(golden("status_unreadable"))
     assert (event.job_id, event.user_id, event.provider) == (None, None, None)
@@ -106,7 +106,7 @@ def test_event_of_an_older_version_is_read() -> None:
     assert (event.attempt, event.timings_ms, event.replay_id) == (1, None, None)
 
 
-def test_dead_letter_tells_its_last_failure_and_gives_the_record_back() -> None:
+def test_dead_letter_has_its_last_failure_and_gives_the_record_back() -> None:
     """Headers of an earlier life are the record's own."""
     headers = [(name, text and text.encode()) for name, text in golden_json("dead_letter_headers")]
     letter = DeadLetter.read(headers)

@@ -114,7 +114,7 @@ BEYOND_JSON_SCHEMA: list[tuple[str, Any, str]] = [
 
 
 def job_with(name: str, value: object) -> dict[str, Any]:
-    """Give the contract's job with one field changed, or left out."""
+    """Give the job of docs/messages.md with one field changed, or left out."""
     job = {**JOB, name: value}
     return {name: value for name, value in job.items() if value is not ABSENT}
 
@@ -166,7 +166,7 @@ def test_reader_sees_what_no_schema_can_say(name: str, value: str, reason: str) 
     ],
 )
 def test_bytes_that_are_no_message_say_why(value: bytes | None, reason: str) -> None:
-    """Nothing but InvalidMessage comes of any bytes, and its text tells what is wrong."""
+    """Nothing but InvalidMessage comes of any bytes, and its text names what is wrong."""
     with pytest.raises(InvalidMessage, match=reason):
         Job.read(value)
 
@@ -184,7 +184,7 @@ def test_whole_pairs_of_surrogates_are_characters() -> None:
 
 
 def test_error_is_short_and_keeps_secrets() -> None:
-    """A dead letter's reason can be published: values are cut, a URL's password isn't told."""
+    """A dead letter's reason can be published: values are cut, a URL's password is left out."""
     job = {**JOB, "image": "x" * 5000, "callback_url": "http://user:password@shop.example/"}
     with pytest.raises(InvalidMessage) as caught:
         Job.read(json.dumps(job).encode())
@@ -212,7 +212,7 @@ HOSTS = st.text("abc019.-_~:[]%", max_size=12)
 
 
 @given(HOSTS, st.text("09:/?#[]@!aé ", max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_accepted_callback_url_surprises_the_client(host: str, rest: str) -> None:
     """A URL fails here, where it is one job's error, or not at all."""
     url = f"http://{host}{rest}"
@@ -225,7 +225,7 @@ def test_no_accepted_callback_url_surprises_the_client(host: str, rest: str) -> 
 
 
 @given(st.binary() | st.text().map(str.encode))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_arbitrary_bytes_raise_only_invalid_message(value: bytes) -> None:
     """No bytes end the process."""
     with pytest.raises(InvalidMessage):
@@ -240,7 +240,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(JOB)), JSON_VALUES))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_arbitrary_fields_are_read_or_refused(changed: dict[str, Any]) -> None:
     """Whatever is read can be written and read again, the same."""
     value = json.dumps({**JOB, **changed}).encode()

@@ -1,4 +1,4 @@
-"""What the service says, and can't say."""
+"""Status events: what can be written, and what can't."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -62,7 +62,7 @@ def test_contradictions_are_refused(state: str, result: object, error: object) -
 
 
 def test_headers_are_those_of_cloud_events() -> None:
-    """Names and order are the contract's."""
+    """Names and order are those of docs/messages.md."""
     event = StatusEvent.model_validate(COMPLETED)
     expected = [
         ("ce_specversion", b"1.0"),
@@ -83,18 +83,18 @@ def test_event_without_job_has_no_subject() -> None:
 
 
 def test_written_event_is_compact() -> None:
-    """The contract's own example, byte for byte, in the contract's order."""
+    """The example of docs/messages.md, byte for byte, in its order."""
     expected = json.dumps(COMPLETED, separators=(",", ":")).encode()
     assert expected == StatusEvent.model_validate(COMPLETED).write()
 
 
 def test_code_of_ours_must_be_known() -> None:
-    """Tolerance is for reading: what we write has a code of the contract."""
+    """Tolerance is for reading: what we write has a code of docs/messages.md."""
     with pytest.raises(ValidationError):
         ErrorInfo.model_validate({**ERROR, "code": "surprise"})
 
 
-def test_error_can_always_be_told() -> None:
+def test_error_can_always_be_written() -> None:
     """Messages come from anywhere: long ones are cut, half characters replaced."""
     error = ErrorInfo(
         code="internal_error", message="\ud800" + "x" * 2000, stage="fetch", retryable=False

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,13 +6,14 @@ import pytest
 from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.segment import ImageLimits
-from tests.models import write_hanging_body_model, write_trivial_body_model
+from tests.support.models import write_hanging_body_model, write_trivial_body_model
+from tests.support.photos import LIMITS
 
 
 @pytest.fixture
 def limits() -> ImageLimits:
-    """The contract's defaults."""
-    return ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
+    """The defaults."""
+    return LIMITS
 
 
 @pytest.fixture

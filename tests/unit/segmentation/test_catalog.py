@@ -1,7 +1,5 @@
 """The catalog: what is installed, what isn't, and what is wrong with it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +13,8 @@ from segmentation.deadline import Deadline
 from segmentation.errors import ModelError, UnknownModel
 from segmentation.model.manifest import read_manifest
 from segmentation.segment import ImageLimits, segment
-from tests.models import write_network, write_trivial_body_model
-from tests.photos import read, saved, stripes
+from tests.support.models import write_network, write_trivial_body_model
+from tests.support.photos import read, saved, stripes
 
 Open = Callable[[Path, str], Catalog]
 
@@ -58,13 +56,13 @@ def test_a_files_hash_is_computed_and_reported(folder: Path, open_catalog: Open)
 
 
 def test_another_file_than_the_manifests_is_refused(folder: Path, open_catalog: Open) -> None:
-    """When the manifest says a hash."""
+    """When the manifest has a hash."""
     amend(folder, 'source = "', f'sha256 = "{"0" * 64}"\nsource = "')
     with pytest.raises(ModelError, match=r"trivial\.onnx: its SHA-256 is .* says 000"):
         open_catalog(folder, "trivial.onnx")
 
 
-def test_an_unknown_model_is_told_with_those_that_there_are(catalog: Catalog) -> None:
+def test_an_unknown_model_is_named_with_those_that_there_are(catalog: Catalog) -> None:
     """A customer's typing error."""
     with pytest.raises(UnknownModel, match=r"no model 'trivail'; there is .*hanging, trivial"):
         catalog.model("trivail")
@@ -107,7 +105,7 @@ def test_a_missing_body_model_or_folder_is_named(folder: Path, open_catalog: Ope
 
 
 def test_a_file_that_is_no_model_is_named(folder: Path, open_catalog: Open) -> None:
-    """A half-finished download, say."""
+    """For example a half-finished download."""
     whole = (folder / "trivial.onnx").read_bytes()
     (folder / "trivial.onnx").write_bytes(whole[:100])
     with pytest.raises(ModelError, match=r"trivial\.onnx can't be loaded"):
@@ -115,7 +113,7 @@ def test_a_file_that_is_no_model_is_named(folder: Path, open_catalog: Open) -> N
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "words"),
     [
         ("height = 16", "height = 32", "input is 32 high and 16 wide"),
         ("height = 16", 'height = 16\nlayout = "NHWC"', "input.layout is NHWC"),
@@ -125,12 +123,12 @@ def test_a_file_that_is_no_model_is_named(folder: Path, open_catalog: Open) -> N
         ('"person", "upper"', '"person", "bag", "upper"', "has 5, but output .* has 4 planes"),
     ],
 )
-def test_a_manifest_that_contradicts_the_model_is_told(
-    old: str, new: str, says: str, folder: Path, open_catalog: Open
+def test_a_manifest_that_contradicts_the_model_is_reported(
+    old: str, new: str, words: str, folder: Path, open_catalog: Open
 ) -> None:
     """At the start, not at the first job."""
     amend(folder, old, new)
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(ModelError, match=words):
         open_catalog(folder, "trivial.onnx")
 
 

@@ -1,7 +1,5 @@
 """How many cores a process has, by affinity and by its cgroup's quota."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

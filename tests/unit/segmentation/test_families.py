@@ -7,8 +7,6 @@ stripes has masks that are known to the pixel, and a wrong mean, channel order, 
 gives other masks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +22,8 @@ from segmentation.deadline import Deadline
 from segmentation.model.placement import place
 from segmentation.model.preprocess import preprocess
 from segmentation.segment import ImageLimits, segment
-from tests.models import write_network
-from tests.photos import Pixels, read, saved
+from tests.support.models import write_network
+from tests.support.photos import Pixels, read, saved
 
 Open = Callable[[Path, str], Catalog]
 Numbers = npt.NDArray[np.float64]
@@ -36,7 +34,7 @@ _SURE = 300.0  # how much farther apart logits are than colours
 
 @dataclass(frozen=True)
 class Family:
-    """What the source of a human-parsing model says."""
+    """A human-parsing model as its source describes it."""
 
     classes: int
     size: tuple[int, int]  # height, width of the input
@@ -44,7 +42,7 @@ class Family:
     upper: tuple[int, ...]
     lower: tuple[int, ...]
     split: tuple[int, ...] = ()
-    nobody: tuple[int, ...] = (0,)
+    background: tuple[int, ...] = (0,)
     scale: float = 255.0
     mean: tuple[float, ...] = IMAGENET[0]
     std: tuple[float, ...] = IMAGENET[1]
@@ -76,7 +74,7 @@ _ATR = Family(
     upper=(4, 14, 15, 17),
     lower=(5, 6, 8, 12, 13),
     split=(7,),
-    nobody=(0, 16),
+    background=(0, 16),
 )
 _LIP = Family(
     20,
@@ -177,7 +175,7 @@ def striped(family: Family, order: list[int]) -> tuple[Pixels, npt.NDArray[np.in
 
 def expected_rows(family: Family, classes: npt.NDArray[np.intp]) -> dict[str, Pixels]:
     """Each mask's rows: a split class belongs to the half of the person that it lies in."""
-    person = np.flatnonzero(~np.isin(classes, family.nobody))
+    person = np.flatnonzero(~np.isin(classes, family.background))
     hips = person[0] + 0.47 * (person[-1] + 1 - person[0])
     both = np.isin(classes, family.split)
     above = np.arange(len(classes)) < hips
@@ -210,13 +208,13 @@ def test_a_parsing_familys_masks_are_known_to_the_pixel(
     for output, rows in expected_rows(family, classes).items():
         expected = np.repeat(rows[:, None], photo.shape[1], axis=1)
         np.testing.assert_array_equal(expected, read(result.files[output]), err_msg=output)
-    person = np.repeat(~np.isin(classes, family.nobody)[:, None], photo.shape[1], axis=1)
+    person = np.repeat(~np.isin(classes, family.background)[:, None], photo.shape[1], axis=1)
     np.testing.assert_array_equal(person, read(result.files["alpha_mask"]) >= 128)
 
 
 @dataclass(frozen=True)
 class Matte:
-    """What rembg's session of a background-removal model says."""
+    """A background-removal model as rembg's session describes it."""
 
     side: int
     mean: tuple[float, ...] = IMAGENET[0]

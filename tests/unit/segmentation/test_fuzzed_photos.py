@@ -1,7 +1,5 @@
 """Good files, mutated: whatever comes of it is masks or one error code, and soon."""
 
-from __future__ import annotations
-
 import os
 
 import pytest
@@ -12,8 +10,8 @@ from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import SegmentationError
 from segmentation.segment import ImageLimits, segment
-from tests.hostile import photo, whole
-from tests.photos import read, saved
+from tests.support.hostile import photo, whole
+from tests.support.photos import read, saved
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 

@@ -1,10 +1,8 @@
 """Where a photo lies in a tensor, and where the hips of a person lie in a plane."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.masks.hip_line import above_hips, hip_line
@@ -58,14 +56,13 @@ def test_pad_at_the_end_begins_at_the_corner() -> None:
     assert place(PAD, 946, 400) == Placement(473, 473, 0, 0, 473, 200)
 
 
-@settings(deadline=None)
-@given(width=SIDES, height=SIDES, said=st.sampled_from([STRETCH, AREA, PAD, AROUND]))
-def test_a_photo_lies_inside_its_tensor(width: int, height: int, said: Input) -> None:
+@given(width=SIDES, height=SIDES, expected=st.sampled_from([STRETCH, AREA, PAD, AROUND]))
+def test_a_photo_lies_inside_its_tensor(width: int, height: int, expected: Input) -> None:
     """And the way back from any output lies inside the output."""
-    at = place(said, width, height)
+    at = place(expected, width, height)
     assert 0 <= at.left <= at.left + at.inner_width <= at.width
     assert 0 <= at.top <= at.top + at.inner_height <= at.height
-    assert at.width * at.height <= 1.5 * said.width * said.height
+    assert at.width * at.height <= 1.5 * expected.width * expected.height
     for corners in (False, True):
         left, top, right, bottom = at.box(119, 60, align_corners=corners)
         assert 0 <= left < right <= 119
@@ -104,7 +101,7 @@ def test_without_a_face_a_garment_is_halved() -> None:
 
 
 def test_two_people_side_by_side_have_a_line_each() -> None:
-    """Columns without anybody tell them apart."""
+    """Columns without a person are between them."""
     person = np.zeros((100, 40), np.float32)
     person[10:90, 2:12] = 1
     person[50:90, 22:32] = 1

@@ -1,7 +1,5 @@
 """Whatever the bytes are, they end in masks or in one clear error code."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
@@ -21,8 +19,8 @@ from segmentation.errors import (
     UnsupportedFormat,
 )
 from segmentation.segment import ImageLimits, segment
-from tests.hostile import MASKS, Hostile, hostile_files, whole
-from tests.photos import read, saved
+from tests.support.hostile import MASKS, Hostile, hostile_files, whole
+from tests.support.photos import read, saved
 
 CORPUS = list(hostile_files())
 
@@ -55,7 +53,7 @@ def test_the_corpus_run_crashes_nowhere_and_stays_small(tmp_path: Path) -> None:
     for hostile in CORPUS:
         (tmp_path / hostile.name).write_bytes(hostile.file)
     run = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.corpus", str(tmp_path)],
+        [sys.executable, "-m", "tests.robustness.corpus", str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,
@@ -76,23 +74,23 @@ def decoded(photo: bytes, catalog: Catalog, limits: ImageLimits) -> None:
 
 
 @pytest.mark.parametrize(
-    ("photo", "says"),
+    ("photo", "words"),
     [
         (b"", "empty"),
         (whole()["png"][:-2000], "truncated"),
         (b"\x89PNG\r\n\x1a\n", "header"),
     ],
 )
-def test_a_broken_file_is_told_as_such(
-    photo: bytes, says: str, catalog: Catalog, limits: ImageLimits
+def test_a_broken_file_is_named_as_such(
+    photo: bytes, words: str, catalog: Catalog, limits: ImageLimits
 ) -> None:
     """The message is for the customer who sent it."""
-    with pytest.raises(InvalidImage, match=says):
+    with pytest.raises(InvalidImage, match=words):
         decoded(photo, catalog, limits)
 
 
 @pytest.mark.parametrize(
-    ("photo", "says"),
+    ("photo", "words"),
     [
         (b"<!DOCTYPE html><html>", "an HTML page"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
@@ -104,16 +102,16 @@ def test_a_broken_file_is_told_as_such(
         (b"hello", "nothing that is known"),
     ],
 )
-def test_a_foreign_file_is_told_what_it_is_and_what_is_allowed(
-    photo: bytes, says: str, catalog: Catalog, limits: ImageLimits
+def test_the_error_of_a_foreign_file_names_its_format_and_those_allowed(
+    photo: bytes, words: str, catalog: Catalog, limits: ImageLimits
 ) -> None:
     """By its content, whatever it was named."""
-    with pytest.raises(UnsupportedFormat, match=f"{says}.*JPEG, PNG, WEBP"):
+    with pytest.raises(UnsupportedFormat, match=f"{words}.*JPEG, PNG, WEBP"):
         decoded(photo, catalog, limits)
 
 
 def test_limits_are_checked_before_anything_is_decoded(catalog: Catalog) -> None:
-    """One byte and one pixel too many, with the numbers told."""
+    """One byte and one pixel too many, with the numbers in the message."""
     photo = whole()["jpeg"]
     formats = frozenset({"JPEG"})
     with pytest.raises(ImageTooLarge, match=f"{len(photo):,} bytes"):

@@ -1,6 +1,4 @@
-"""What `models list` and `models check` can tell."""
-
-from __future__ import annotations
+"""What `models list` and `models check` find out."""
 
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from onnx import NodeProto, helper
 from segmentation.catalog.inspection import Inspection, inspect, list_models
 from segmentation.errors import ModelError
 from segmentation.model.opset import read_opsets
-from tests.models import write_network, write_trivial_body_model
+from tests.support.models import write_network, write_trivial_body_model
 
 CPU = ["CPUExecutionProvider"]
 
@@ -21,7 +19,7 @@ def checked(path: Path) -> Inspection:
     return inspect(path, folder=None, providers=CPU, threads=[1, 2])
 
 
-def test_a_good_model_is_told_in_full(tmp_path: Path) -> None:
+def test_a_good_model_is_described_in_full(tmp_path: Path) -> None:
     """What it is, what it gives, how long it takes, and that nothing is wrong."""
     write_trivial_body_model(tmp_path)
     found = checked(tmp_path / "trivial.onnx")
@@ -48,13 +46,13 @@ def test_a_model_without_a_manifest_gets_one_suggested_and_is_run(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("node", "says"),
+    ("node", "words"),
     [
         (helper.make_node("Identity", ["constant"], ["logits"]), "same for two different pictures"),
         (helper.make_node("Div", ["parts", "zero"], ["logits"]), "aren't numbers"),
     ],
 )
-def test_a_useless_answer_is_told(node: NodeProto, says: str, tmp_path: Path) -> None:
+def test_a_useless_answer_is_reported(node: NodeProto, words: str, tmp_path: Path) -> None:
     """A model that runs may still be broken."""
     write_trivial_body_model(tmp_path)
     write_network(
@@ -68,10 +66,10 @@ def test_a_useless_answer_is_told(node: NodeProto, says: str, tmp_path: Path) ->
         photo=(1, 3, 16, 16),
         outputs={"logits": (1, 4, 16, 16)},
     )
-    assert any(says in fault for fault in checked(tmp_path / "trivial.onnx").problems)
+    assert any(words in fault for fault in checked(tmp_path / "trivial.onnx").problems)
 
 
-def test_logits_told_as_probabilities_are_noticed(tmp_path: Path) -> None:
+def test_logits_described_as_probabilities_are_noticed(tmp_path: Path) -> None:
     """They don't sum to 1."""
     write_trivial_body_model(tmp_path)
     path = tmp_path / "trivial.toml"
@@ -79,7 +77,7 @@ def test_logits_told_as_probabilities_are_noticed(tmp_path: Path) -> None:
     assert any("don't sum to 1" in fault for fault in checked(tmp_path / "trivial.onnx").problems)
 
 
-def test_a_contradicting_manifest_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_contradicting_manifest_is_reported_with_its_reason(tmp_path: Path) -> None:
     """Without running what can't run."""
     write_trivial_body_model(tmp_path)
     path = tmp_path / "trivial.toml"
@@ -92,7 +90,7 @@ def test_a_contradicting_manifest_is_told_with_its_reason(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("shape", "weight"), [((1, 3, 8, 8), (1000, 3, 1, 1)), ((1, 5, 8, 8), (2, 5, 1, 1))]
 )
-def test_what_segments_nothing_is_told(
+def test_what_segments_nothing_is_reported(
     shape: tuple[int, ...], weight: tuple[int, ...], tmp_path: Path
 ) -> None:
     """A thousand planes, or an input that is no photo: a fault, not a crash."""
@@ -118,7 +116,7 @@ def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:
     assert read_opsets(tmp_path / "text.onnx") == {}
 
 
-def test_the_list_tells_what_is_installed_and_which_is_the_default(tmp_path: Path) -> None:
+def test_the_list_shows_what_is_installed_and_which_is_the_default(tmp_path: Path) -> None:
     """Packaged manifests, whether or not their files are there, and the operator's."""
     write_trivial_body_model(tmp_path)
     listed = {model.name: model for model in list_models(tmp_path, "trivial.onnx")}

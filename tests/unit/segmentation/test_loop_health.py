@@ -25,7 +25,11 @@ def test_no_step_keeps_pythons_lock_for_long(catalog: Catalog, outputs: list[str
 
 
 def _longest_wait(photo: bytes, model: Engine, outputs: list[str] | None) -> float:
-    """Seconds that a short sleep took at the most, while the photo was segmented."""
+    """Seconds that a short sleep took at the most, while the photo was segmented.
+
+    Of the wall's clock and the process's own the lesser counts: while other programs have the
+    cores, only the former goes on.
+    """
     done = threading.Event()
 
     def work() -> None:
@@ -38,8 +42,8 @@ def _longest_wait(photo: bytes, model: Engine, outputs: list[str] | None) -> flo
     thread.start()
     longest = 0.0
     while not done.is_set():
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         time.sleep(0.0005)
-        longest = max(longest, time.perf_counter() - begin)
+        longest = max(longest, min(time.perf_counter() - begin, time.process_time() - used))
     thread.join()
     return longest

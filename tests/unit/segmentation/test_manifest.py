@@ -1,7 +1,5 @@
 """Manifests: what is wrong with one is named, with its key."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ GOOD = (PACKAGED / "body-regions.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("line", "instead", "says"),
+    ("line", "instead", "words"),
     [
         ('name = "body-regions"', 'nmae = "body-regions"', "nmae: unknown key"),
         ('name = "body-regions"', "", "name: Field required"),
@@ -36,7 +34,7 @@ GOOD = (PACKAGED / "body-regions.toml").read_text(encoding="utf-8")
     ],
 )
 def test_a_wrong_manifest_names_its_file_and_key(
-    line: str, instead: str, says: str, tmp_path: Path
+    line: str, instead: str, words: str, tmp_path: Path
 ) -> None:
     """One change to a good one, and the message that must come of it."""
     assert line in GOOD
@@ -45,7 +43,7 @@ def test_a_wrong_manifest_names_its_file_and_key(
     with pytest.raises(ModelError) as raised:
         read_manifest(path)
     assert str(raised.value).startswith(f"{path}: ")
-    assert says in str(raised.value)
+    assert words in str(raised.value)
 
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ def test_every_field_is_documented() -> None:
             assert field.description, f"{table.__name__}.{name}"
 
 
-def test_person_is_all_but_the_first_class_unless_said_otherwise() -> None:
+def test_person_is_all_but_the_first_class_unless_the_manifest_lists_others() -> None:
     """Most models call their first class background."""
     assert Classes(names=("background", "head", "torso")).person == ()
     assert read_manifest(PACKAGED / "schp-pascal.toml").possible[:2] == (

@@ -1,7 +1,5 @@
 """Every mode of Pillow's becomes RGB, with the values that it should have."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,13 +1,11 @@
 """Mattes, masks and their PNG."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
@@ -20,7 +18,7 @@ from segmentation.masks.matte import matte_plane
 from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
 from segmentation.masks.regions import Regions, class_planes, quantise
 from segmentation.model.manifest import Output, read_manifest
-from tests.photos import Pixels, read
+from tests.support.photos import Pixels, read
 
 STRETCH = Output(kind="alpha", stretch=True)
 GREY = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40))
@@ -73,7 +71,6 @@ def test_values_that_arent_numbers_are_nothing() -> None:
     assert quantise(np.full((2, 2), np.nan, np.float32)).max() == 0
 
 
-@settings(deadline=None)
 @given(
     shares=arrays(np.uint8, (2, 7, 5), elements=st.integers(0, 127)),
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
@@ -107,7 +104,7 @@ def test_masks_are_those_of_planes_enlarged_by_pillow() -> None:
 
 
 @pytest.mark.parametrize(("upper", "lower"), [(100, 100), (0, 0), (127, 128), (85, 85)])
-def test_a_tie_belongs_to_nobody(upper: int, lower: int) -> None:
+def test_a_tie_belongs_to_no_region(upper: int, lower: int) -> None:
     """Only the larger share makes a mask."""
     planes = [np.full((3, 3), share, np.uint8) for share in (upper, lower)]
     masks = body_masks(Regions(planes[0], planes[1], planes[0]), (0.0, 0.0, 3.0, 3.0), (9, 9))
@@ -132,7 +129,6 @@ def test_seg_map_takes_the_likeliest_class() -> None:
     np.testing.assert_array_equal(np.repeat([1, 2], 4)[:, None].repeat(8, 1), ids)
 
 
-@settings(deadline=None)
 @given(grey=GREY)
 def test_a_grey_png_is_what_was_encoded(grey: Pixels) -> None:
     """Whichever way; and a reader of another make agrees that it is 8-bit grey."""

@@ -1,6 +1,4 @@
-"""A model on a server gives what it gives here, and its server's troubles are told apart."""
-
-from __future__ import annotations
+"""A model on a server gives what it gives here, and its server's troubles are distinguished."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from segmentation.model.manifest import Manifest
 from segmentation.remote import http_client
 from segmentation.remote.open_inference import read_response
 from segmentation.remote.remote_model import RemoteModel
-from tests.v2_server import Fault, V2Server
+from tests.support.v2_server import ServerFault, V2Server
 
 
 @pytest.fixture
@@ -44,8 +42,8 @@ def remote(server: V2Server) -> Iterator[RemoteModel]:
 
 def described(engine: Engine, url: str, **changes: object) -> Manifest:
     """The engine's manifest, with a URL in place of the file."""
-    said = engine.manifest.model_dump(exclude_none=True, exclude={"file", "sha256"})
-    return Manifest.model_validate({**said, "url": url, **changes})
+    fields = engine.manifest.model_dump(exclude_none=True, exclude={"file", "sha256"})
+    return Manifest.model_validate({**fields, "url": url, **changes})
 
 
 def noise(seed: int = 0) -> Tensor:
@@ -96,18 +94,18 @@ def test_many_threads_ask_at_once(
     assert server.connections <= 8
 
 
-def test_a_server_that_tells_no_ports_is_asked_for_the_manifests(
+def test_a_server_without_metadata_is_asked_for_the_manifests(
     local: Engine, server: V2Server, deadline: Deadline
 ) -> None:
-    """The protocol lets it; the input's name must then be said."""
+    """The protocol lets it; the input's name must then be in the manifest."""
     server.inputs = server.outputs = None
     silent = RemoteModel(described(local, server.url))
     with pytest.raises(ModelError, match=r"input\.name must say"):
         silent.check()
-    said = {**local.manifest.input.model_dump(), "name": "photo"}
+    named_input = {**local.manifest.input.model_dump(), "name": "photo"}
     index = 1 if server.binary else 0  # the server's own order, when no output is named
     output = {**local.manifest.output.model_dump(), "index": index}
-    named = RemoteModel(described(local, server.url, input=said, output=output))
+    named = RemoteModel(described(local, server.url, input=named_input, output=output))
     np.testing.assert_array_equal(local.run(noise(), deadline), named.run(noise(), deadline))
     silent.close()
     named.close()
@@ -128,7 +126,7 @@ def test_a_server_in_trouble_is_waited_for(
 def test_a_tensor_that_the_server_refuses_is_the_models_error(
     remote: RemoteModel, server: V2Server, deadline: Deadline
 ) -> None:
-    """With the server's words; where the model isn't ready, a 400 says only that."""
+    """With the server's words; a 400 means only that where the model isn't ready."""
     server.status = 400
     with pytest.raises(ModelError, match="refuses: 400 the server's own words"):
         remote.run(noise(), deadline)
@@ -139,7 +137,7 @@ def test_a_tensor_that_the_server_refuses_is_the_models_error(
 
 @pytest.mark.parametrize("fault", ["half", "page", "drop", "short"])
 def test_an_answer_that_is_none_is_waited_for(
-    fault: Fault, remote: RemoteModel, server: V2Server, deadline: Deadline
+    fault: ServerFault, remote: RemoteModel, server: V2Server, deadline: Deadline
 ) -> None:
     """Half of one, a proxy's page, nothing at all, or too few numbers."""
     remote.run(noise(), deadline)
@@ -155,7 +153,7 @@ def test_an_answer_that_is_none_is_waited_for(
     [b"[]", b"{}", b'{"outputs": [3]}', b'{"outputs": null}', b'{"outputs": [{}]}', b"\xff"],
 )
 def test_no_answer_is_taken_for_an_error_of_ours(answer: bytes) -> None:
-    """Whatever a server sends is read, or is said not to be the protocol's."""
+    """Whatever a server sends is read, or is refused as not the protocol's."""
     with pytest.raises(ValueError, match="isn't the protocol's"):
         read_response({}, answer, fetch="logits", index=0)
 
@@ -198,9 +196,10 @@ def test_a_kept_connection_that_the_server_closed_is_no_outage(
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 def test_a_photo_that_takes_too_long_is_at_fault_where_the_server_is_well(
-    fault: Fault, remote: RemoteModel, server: V2Server
+    fault: ServerFault, remote: RemoteModel, server: V2Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server is asked in the last tenth of the time."""
+    """The server is asked in the last part of the time."""
+    monkeypatch.setattr("segmentation.remote.remote_model._TIME_SHARE", 0.1)
     server.fault = fault
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded):
@@ -208,7 +207,7 @@ def test_a_photo_that_takes_too_long_is_at_fault_where_the_server_is_well(
     assert time.monotonic() - began < 5
 
 
-def test_a_server_that_says_nothing_at_all_is_waited_for(
+def test_a_server_that_answers_nothing_at_all_is_waited_for(
     remote: RemoteModel, server: V2Server
 ) -> None:
     """Frozen, its port still takes connections; the photo isn't at fault."""
@@ -220,7 +219,7 @@ def test_a_server_that_says_nothing_at_all_is_waited_for(
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 def test_a_deadline_that_expires_ends_the_question(
-    fault: Fault, remote: RemoteModel, server: V2Server
+    fault: ServerFault, remote: RemoteModel, server: V2Server
 ) -> None:
     """From another thread, before the answer's head and in the middle of its body."""
     remote.run(noise(), Deadline(60))

@@ -1,7 +1,5 @@
 """A remote model in the catalog: beside the local ones, and no reason not to start."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +11,8 @@ from segmentation.catalog.inspection import inspect, list_models
 from segmentation.deadline import Deadline
 from segmentation.errors import EngineUnavailable, ModelError
 from segmentation.model.manifest import read_manifest
-from tests.models import write_trivial_body_model
-from tests.v2_server import V2Server
+from tests.support.models import write_trivial_body_model
+from tests.support.v2_server import V2Server
 
 Open = Callable[[Path, str], Catalog]
 CPU = ["CPUExecutionProvider"]
@@ -46,7 +44,7 @@ def describe(folder: Path, place: str) -> Path:
 def test_a_remote_model_is_warmed_and_run_as_any_other(
     folder: Path, open_catalog: Open, deadline: Deadline
 ) -> None:
-    """Its manifest may be the default's; there is no SHA-256 to tell."""
+    """Its manifest may be the default's; there is no SHA-256."""
     catalog = open_catalog(folder, "distant.toml")
     assert catalog.warm() == []
     distant, trivial = catalog.model(None), catalog.model("trivial")
@@ -55,10 +53,10 @@ def test_a_remote_model_is_warmed_and_run_as_any_other(
     np.testing.assert_array_equal(trivial.run(tensor, deadline), distant.run(tensor, deadline))
 
 
-def test_a_server_that_is_away_keeps_nobody_from_starting(
+def test_a_server_that_is_away_does_not_stop_a_start(
     folder: Path, open_catalog: Open, server: V2Server, deadline: Deadline
 ) -> None:
-    """Warming says so, and the model's jobs will wait."""
+    """Warming logs it, and the model's jobs will wait."""
     server.stop()
     catalog = open_catalog(folder, "trivial.onnx")
     (away,) = catalog.warm()
@@ -78,7 +76,7 @@ def test_a_server_that_has_another_model_ends_the_start(
 
 
 @pytest.mark.parametrize(
-    ("place", "says"),
+    ("place", "words"),
     [
         ("", "file or url: exactly one"),
         ('file = "a.onnx"\nurl = "http://h/v2/models/a"', "file or url: exactly one"),
@@ -93,9 +91,9 @@ def test_a_server_that_has_another_model_ends_the_start(
         ('url = "http://h:8000"', "must end in /v2/models/NAME"),
     ],
 )
-def test_a_wrong_place_is_named(folder: Path, place: str, says: str) -> None:
+def test_a_wrong_place_is_named(folder: Path, place: str, words: str) -> None:
     """Before anything is asked."""
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(ModelError, match=words):
         read_manifest(describe(folder, place))
 
 
@@ -115,7 +113,7 @@ def test_list_shows_the_url(folder: Path, server: V2Server) -> None:
 
 
 def test_check_runs_it(folder: Path, server: V2Server) -> None:
-    """And tells the server, its ports and its time; or that it can't be reached."""
+    """With the server, its ports and its time; or as out of reach."""
     path = folder / "distant.toml"
     found = inspect(path, folder=folder, providers=CPU, threads=[1])
     assert (found.file, found.sha256, found.providers) == (server.url, None, ("test 1",))

@@ -1,7 +1,5 @@
 """A photo in, masks out, with a model that sees colours."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,7 @@ from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, UnsupportedOutput
 from segmentation.segment import ImageLimits, Segmentation, segment
-from tests.photos import BLUE, GREEN, RED, WHITE, Pixels, read, saved, stripes
+from tests.support.photos import BLUE, GREEN, RED, WHITE, Pixels, read, saved, stripes
 
 EVERY = ("upper_body_mask", "lower_body_mask", "seg_map", "alpha_mask", "cutout")
 

@@ -85,7 +85,7 @@ def test_a_broker_out_of_reach_names_its_setting(
     assert "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1" in ran.err
 
 
-def test_the_consumer_says_which_setting_it_lacks(
+def test_the_consumer_names_the_setting_that_it_lacks(
     maskline: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MASK_ASSET_URL", raising=False)
@@ -94,7 +94,7 @@ def test_the_consumer_says_which_setting_it_lacks(
     assert "MASK_ASSET_URL is not set" in ran.err
 
 
-def test_the_consumer_says_which_model_it_lacks(
+def test_the_consumer_names_the_model_that_it_lacks(
     maskline: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MASK_ASSET_URL", "http://127.0.0.1:1/")
@@ -143,7 +143,7 @@ def test_nothing_is_coloured_off_a_terminal(maskline: Run, differing: list[Diffe
     assert "\x1b" not in ran.out + ran.err
 
 
-def test_schemas_are_written_where_told(maskline: Run, tmp_path: Path) -> None:
+def test_schemas_are_written_into_the_folder_given(maskline: Run, tmp_path: Path) -> None:
     ran = maskline("schemas", "export", str(tmp_path / "schemas"))
     assert (0, "") == (ran.code, ran.out)
     assert any((tmp_path / "schemas").iterdir())

@@ -1,4 +1,4 @@
-"""What the demo tells people: its exit codes, its table, and where things are."""
+"""What the demo shows people: its exit codes, its table, and where things are."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_the_exit_code_says_how_it_ended(
+def test_the_exit_code_shows_how_it_ended(
     ran: Ran, ends: Sequence[State | None] | BaseException, code: int
 ) -> None:
     assert code == ran(ends)

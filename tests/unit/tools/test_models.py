@@ -1,7 +1,5 @@
 """`maskline models`: lists, checks, and exit codes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from producer_tools.cli import app as cli
-from tests.models import write_trivial_body_model
+from tests.support.models import write_trivial_body_model
 
 Run = Callable[..., tuple[int, str, str]]
 

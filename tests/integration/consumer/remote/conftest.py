@@ -3,80 +3,48 @@
 import fcntl
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import httpx
 import pytest
 
 from producer_tools.local import ports
+from producer_tools.local.server import LocalServer
 from segmentation.catalog.catalog import WEIGHTS
-from tests.models import write_trivial_body_model
+from tests.support.models import write_trivial_body_model
 
 HERE = Path(__file__).parent
 LOCK = HERE / "requirements.lock"
-SECONDS = 120.0
 
 
-class InferenceServer:
+class InferenceServer(LocalServer):
     """`body-regions` in a KServe process that can be killed and started again."""
 
-    def __init__(self, python: Path, folder: Path) -> None:
-        self._command = [str(python), str(HERE / "kserve_server.py")]
-        self._log = folder / "kserve.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = ports.choose("the inference server", setting="nothing")
+    name = "Inference server"
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
+    def __init__(self, python: Path) -> None:
+        super().__init__()
+        self._python = python
 
     @property
     def url(self) -> str:
         """The model's."""
-        return f"http://127.0.0.1:{self.port}/v2/models/body-regions"
+        return f"http://{ports.HOST}:{self.port}/v2/models/body-regions"
 
-    def start(self) -> None:
-        """Start it where it isn't running, and wait until the model is ready."""
-        if self._process is not None:
-            return
+    def command(self, *, first: bool) -> tuple[str, ...]:
+        """Give the server's command."""
+        del first  # it keeps nothing in its folder
         file = WEIGHTS / "body-regions.onnx"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._command, str(file), "body-regions", str(self.port)],
-                stdout=log,
-                stderr=log,
-            )
-        end = time.monotonic() + SECONDS
-        while not self._is_ready():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < end, self._log.read_text()
-            time.sleep(0.1)
+        script = HERE / "kserve_server.py"
+        return (str(self._python), str(script), str(file), "body-regions", str(self.port))
 
-    def kill(self) -> None:
-        """End it as a machine's loss would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        """Let it hold its port and connections, and say nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+    def wait_ready(self) -> None:
+        """Return when the model is ready."""
+        self.child.wait_until(self._is_ready, seconds=self.start_seconds)
 
     def _is_ready(self) -> bool:
         try:
@@ -105,18 +73,17 @@ def server_python(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running_server(
-    server_python: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[InferenceServer]:
+def running_server(server_python: Path) -> Iterator[InferenceServer]:
     """One server for the session."""
-    with InferenceServer(server_python, tmp_path_factory.mktemp("kserve")) as server:
+    with InferenceServer(server_python) as server:
         yield server
 
 
 @pytest.fixture
 def inference_server(running_server: InferenceServer) -> InferenceServer:
     """The server, running even if the last test killed it."""
-    running_server.start()
+    if not running_server.child.running:
+        running_server.restart()
     return running_server
 
 
@@ -129,8 +96,8 @@ def model_folder(tmp_path: Path) -> Path:
 
 def _install(folder: Path) -> None:
     uv = str(Path(sys.executable).parent / "uv")
-    say = "KServe's packages (about 190 MB installed, once)"
-    print(f"\n{say}: installing into {folder} ...", file=sys.stderr, flush=True)
+    what = "KServe's packages (about 190 MB installed, once)"
+    print(f"\n{what}: installing into {folder} ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     subprocess.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)], check=True)
     subprocess.run(
@@ -138,4 +105,4 @@ def _install(folder: Path) -> None:
          "--only-binary", ":all:", "-r", str(LOCK)],
         check=True,
     )  # fmt: skip
-    print(f"{say}: done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    print(f"{what}: done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

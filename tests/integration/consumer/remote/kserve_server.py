@@ -27,12 +27,12 @@ class OnnxModel(Model):  # type: ignore[misc]  # it has no types
         self.ready = True
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """Tell the inputs."""
-        return [_told(node) for node in self._session.get_inputs()]
+        """Describe the inputs."""
+        return [_described(node) for node in self._session.get_inputs()]
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """Tell the outputs."""
-        return [_told(node) for node in self._session.get_outputs()]
+        """Describe the outputs."""
+        return [_described(node) for node in self._session.get_outputs()]
 
     async def predict(
         self, payload: InferRequest, headers: Any = None, response_headers: Any = None
@@ -42,15 +42,15 @@ class OnnxModel(Model):  # type: ignore[misc]  # it has no types
         results = await asyncio.to_thread(self._session.run, None, feed)
         binary = payload.use_binary_outputs
         outputs = []
-        for told, result in zip(self.get_output_types(), results, strict=True):
-            output = InferOutput(told["name"], list(result.shape), told["datatype"])
+        for described, result in zip(self.get_output_types(), results, strict=True):
+            output = InferOutput(described["name"], list(result.shape), described["datatype"])
             output.set_data_from_numpy(result, binary_data=binary)
             outputs.append(output)
         answer = payload.id or uuid.uuid4().hex  # it must have one
         return InferResponse(answer, self.name, outputs, use_binary_outputs=binary)
 
 
-def _told(node: Any) -> dict[str, Any]:
+def _described(node: Any) -> dict[str, Any]:
     shape = [axis if isinstance(axis, int) else -1 for axis in node.shape]
     return {"name": node.name, "datatype": DATATYPES[node.type], "shape": shape}
 

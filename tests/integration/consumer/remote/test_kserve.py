@@ -13,14 +13,14 @@ from PIL import Image, ImageFilter
 from producer_tools.local.demo.photos import demo_photos
 from segmentation.catalog.catalog import PACKAGED, Catalog
 from segmentation.deadline import Deadline
-from segmentation.photo.limits import ImageLimits
 from segmentation.segment import segment
-from tests.integration.consumer.conftest import Bench
 from tests.integration.consumer.remote.conftest import InferenceServer
+from tests.support.bench import Bench
+from tests.support.consumer_process import until
+from tests.support.photos import LIMITS
 
 pytestmark = pytest.mark.integration
 
-LIMITS = ImageLimits(25 << 20, 50_000_000, frozenset({"JPEG", "PNG", "WEBP"}))
 SHARE = 0.001
 """Of the pixels of a mask that may differ."""
 
@@ -35,7 +35,7 @@ def test_the_server_gives_the_local_masks(
         assert worst <= SHARE, f"{worst:.4%} of the pixels differ, binary={binary}"
 
 
-def test_check_tells_what_the_server_has(
+def test_check_shows_what_the_server_has(
     inference_server: InferenceServer, bare_bench: Bench
 ) -> None:
     """`models check` of the manifest runs it; `models list` shows its URL."""
@@ -58,12 +58,12 @@ async def test_an_outage_is_waited_for(inference_server: InferenceServer, bench:
     inference_server.kill()
     for number in range(5):
         await bench.submit(f"during-{number}", photo)
-    consumer.wait_not_ready(f"at http://127.0.0.1:{inference_server.port}")
-    waiting = await bench.events_until(the(1, "retrying", "during-0"))
-    inference_server.start()
+    await consumer.until_holding(f"at http://127.0.0.1:{inference_server.port}")
+    waiting = await bench.event(the(1, "retrying", "during-0"))
+    inference_server.restart()
     events = await bench.terminal_events(6)
-    consumer.wait_ready()
-    await bench.events_until(the(2, "processing", "during-0"))  # it says so before it computes
+    await consumer.until_ready()
+    await bench.event(the(2, "processing", "during-0"))  # it is published before it computes
     assert before["model"] == {"name": "remote", "sha256": None}
     error = waiting["error"]
     assert (error["code"], error["stage"], error["retryable"]) == (
@@ -73,28 +73,28 @@ async def test_an_outage_is_waited_for(inference_server: InferenceServer, bench:
     )
     assert [event["state"] for event in events] == ["completed"] * 6
     assert [event["source"]["offset"] for event in events] == list(range(6))
-    assert consumer.end() == 0
+    await consumer.end()
 
 
 async def test_a_frozen_server_is_an_outage_too(
     inference_server: InferenceServer, bench: Bench
 ) -> None:
-    """Its port takes connections and says nothing: no photo is too slow, and none is lost."""
+    """Its port takes connections and answers nothing: no photo is too slow, and none is lost."""
     write_manifest(bench.folder, inference_server.url, binary=True)
     photo = bench.put_photo()
     await bench.submit("before", photo)
     consumer = bench.start(QWEN_MODEL_PATH="remote.toml", JOB_DEADLINE_SECONDS=10)
     await bench.terminal_events(1)
-    inference_server.freeze()
+    inference_server.pause()
     try:
         for number in range(3):
             await bench.submit(f"during-{number}", photo)
-        consumer.wait_not_ready("no answer in")
+        await consumer.until_holding("no answer in")
     finally:
-        inference_server.thaw()
+        inference_server.resume()
     events = await bench.terminal_events(4)
     assert [event["state"] for event in events] == ["completed"] * 4
-    assert consumer.end() == 0
+    await consumer.end()
 
 
 async def test_a_start_without_the_server_waits_and_a_cancel_is_a_way_out(
@@ -110,14 +110,14 @@ async def test_a_start_without_the_server_waits_and_a_cancel_is_a_way_out(
     await bench.submit("stuck-too", photo, model="remote")
     await bench.submit("local-beside", photo, model="trivial")
     consumer = bench.start(WORKER_COUNT=1)
-    consumer.wait_not_ready("model 'remote' at")
-    consumer.wait_until(lambda: uploaded(bench, "local-beside"))
+    await consumer.until_holding("model 'remote' at")
+    await until(lambda: uploaded(bench, "local-beside"), "the local job is uploaded", seconds=60)
     for job in ("stuck", "stuck-too"):
         cancel = {"job_id": job, "before_offset": 3, "requested_at": "2026-11-22T10:00:00.000Z"}
         await bench.send(bench.line.control, job, cancel)
     events = await bench.terminal_events(3)
     assert [event["state"] for event in events] == ["cancelled", "cancelled", "completed"]
-    assert consumer.end() == 0
+    await consumer.end()
 
 
 def uploaded(bench: Bench, job_id: str) -> bool:
@@ -126,16 +126,16 @@ def uploaded(bench: Bench, job_id: str) -> bool:
 
 
 def the(count: int, state: str, job_id: str) -> Callable[[dict[str, Any]], bool]:
-    """Say yes to the job's event of that number and state alone."""
+    """A predicate that is true of the job's event of that number and state alone."""
     seen: list[dict[str, Any]] = []
 
-    def says(event: dict[str, Any]) -> bool:
+    def is_it(event: dict[str, Any]) -> bool:
         if (event["state"], event["job_id"]) != (state, job_id):
             return False
         seen.append(event)
         return len(seen) == count
 
-    return says
+    return is_it
 
 
 def differences(folder: Path) -> Iterator[float]:
@@ -179,9 +179,9 @@ def photos() -> Iterator[bytes]:
 
 def write_manifest(folder: Path, url: str, *, binary: bool | None) -> None:
     """Write `remote.toml`: the packaged manifest of `body-regions`, with a URL for its file."""
-    told = "" if binary is None else f"\nbinary = {str(binary).lower()}"
+    flag = "" if binary is None else f"\nbinary = {str(binary).lower()}"
     text = (PACKAGED / "body-regions.toml").read_text()
     text = re.sub(r"(?m)^sha256 = .*\n", "", text)
     text = re.sub(r"(?m)^name = .*", 'name = "remote"', text, count=1)
-    text = re.sub(r"(?m)^file = .*", f'url = "{url}"{told}', text, count=1)
+    text = re.sub(r"(?m)^file = .*", f'url = "{url}"{flag}', text, count=1)
     (folder / "remote.toml").write_text(text)

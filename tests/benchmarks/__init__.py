@@ -1,1 +1,0 @@
-"""How fast, how smooth and how frugal the line is: `python -m tests.benchmarks --help`."""
