@@ -7,6 +7,7 @@ stages    milliseconds of each stage of a photo, beside what we aim at
 standby   seconds until a warm standby goes on, and how long a rolling restart stands still:
           takes minutes, so only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
+against   processor time a photo, this checkout against another (--checkout): only when named
 """
 
 import argparse
@@ -20,10 +21,10 @@ from consumer.settings import Settings
 from consumer.telemetry import log
 from producer_tools.local.stack import LocalStack
 from segmentation.catalog.catalog import Catalog
-from tests.benchmarks import loop, memory, settling, speed, stages, standby
+from tests.benchmarks import against, loop, memory, settling, speed, stages, standby
 from tests.benchmarks.photos import photos
 
-NAMES = ("speed", "settling", "loop", "stages", "standby", "memory")
+NAMES = ("speed", "settling", "loop", "stages", "standby", "memory", "against")
 
 
 def main() -> None:
@@ -33,14 +34,15 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="which; none: all but standby and memory"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; none: the first four")
     parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
     parser.add_argument("--count", type=int, default=240, help="photos of a round of speed (240)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
     parser.add_argument("--jobs", type=int, default=memory.JOBS, help="jobs of memory (3000)")
+    parser.add_argument("--checkout", type=Path, help="the folder that against compares with")
     given = parser.parse_args()
+    if "against" in given.names and not given.checkout:
+        parser.error("against needs --checkout DIR")
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     log.configure("WARNING", "console")
@@ -51,7 +53,7 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Start the local stack, and run what is asked for."""
-    names = given.names or NAMES[:-2]
+    names = given.names or NAMES[:4]
     with LocalStack(masks_in_memory=True) as stack:
         os.environ.update(stack.environment())
         settings = Settings()
@@ -69,8 +71,15 @@ def run(given: argparse.Namespace) -> None:
                 stages.measure(_catalog(settings), settings.images)
             elif name == "standby":
                 standby.measure(stack, rounds=given.rounds)
-            else:
+            elif name == "memory":
                 memory.measure(stack, jobs=given.jobs)
+            else:
+                against.measure(
+                    stack,
+                    photos(given.photos, given.count),
+                    checkout=given.checkout,
+                    rounds=given.rounds,
+                )
 
 
 def _catalog(settings: Settings) -> Catalog:
