@@ -114,6 +114,10 @@ class Receiver:
         """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
+    def answer_to(self, request: Seen) -> bytes | Behaviour:
+        """Say how a request is answered."""
+        return self.answers.popleft() if self.answers else stored()
+
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._serving.append(asyncio.create_task(self._serve(reader, writer)))
 
@@ -132,8 +136,9 @@ class Receiver:
         line, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
         headers = BytesParser().parsebytes(rest)
         body = await reader.readexactly(int(headers["Content-Length"] or 0))
-        self.requests.append(Seen(line.decode().split()[1], headers, body))
-        answer = self.answers.popleft() if self.answers else stored()
+        seen = Seen(line.decode().split()[1], headers, body)
+        self.requests.append(seen)
+        answer = self.answer_to(seen)
         if isinstance(answer, bytes):
             writer.write(answer)
             await writer.drain()
