@@ -51,7 +51,9 @@ class S3Settings(SettingsGroup):
         given = {name: key for name in _KEYS if (key := getattr(self, name)) is not None}
         for name, key in given.items():
             if re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
-                raise ValueError(f"{name.upper()} has a space or a character that no key has")
+                raise ValueError(
+                    f"{name.upper()} is empty, or has a space or a character that no key has"
+                )
         if given and not {*_KEYS[:2]} <= given.keys():
             raise ValueError(
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together:"

@@ -11,6 +11,7 @@ from consumer.settings import S3Settings, load
 from schemas.job import ImageReference
 from tests.support.receiver import Receiver, reply
 from tests.support.s3_stand_in import S3StandIn
+from tests.support.sigv4 import is_signed_with
 
 
 @pytest.fixture
@@ -73,6 +74,7 @@ async def test_a_key_is_sent_byte_for_byte(key: str, path: str, s3: S3StandIn) -
     s3.put(path, b"photo")
     assert await fetch(ImageReference("uploads", key)) == b"photo"
     assert [path] == [request.target for request in s3.requests]
+    assert is_signed_with("secret", s3.requests[0])
 
 
 async def test_a_version_is_asked_for_as_it_is_called(s3: S3StandIn) -> None:
@@ -80,6 +82,8 @@ async def test_a_version_is_asked_for_as_it_is_called(s3: S3StandIn) -> None:
     s3.put("/uploads/1.jpg", b"photo")
     await fetch(ImageReference("uploads", "1.jpg", "a/b&c=d +%"))
     assert "/uploads/1.jpg?versionId=a%2Fb%26c%3Dd%20%2B%25" == s3.requests[0].target
+    assert is_signed_with("secret", s3.requests[0])
+    assert not is_signed_with("another", s3.requests[0])
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -230,7 +234,7 @@ def test_the_host_header_is_the_endpoints(
         ("FETCH_DEADLINE_SECONDS", "soon", "FETCH_DEADLINE_SECONDS"),
         ("AWS_ACCESS_KEY_ID", "alone", "AWS_ACCESS_KEY_ID .*AWS_SECRET_ACCESS_KEY belong together"),
         ("AWS_SESSION_TOKEN", "alone", "only AWS_SESSION_TOKEN is set"),
-        ("AWS_SECRET_ACCESS_KEY", "two words", "AWS_SECRET_ACCESS_KEY has a space"),
+        ("AWS_SECRET_ACCESS_KEY", "two words", "AWS_SECRET_ACCESS_KEY is empty, or has a space"),
         ("AWS_CA_BUNDLE", "/nowhere/ca.pem", "AWS_CA_BUNDLE='/nowhere/ca.pem' can't be used"),
         ("AWS_CA_BUNDLE", __file__, "AWS_CA_BUNDLE"),
     ],
