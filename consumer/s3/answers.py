@@ -52,8 +52,9 @@ _OF_THE_VERSION = frozenset({"InvalidArgument", "InvalidVersionId", "MethodNotAl
 
 _OF_OUR_KEYS = re.compile(
     r"""
-    access_?key | account | ^auth(?!orization_?header) | credential | expired | not_?signed | payer
-    | security | skew | suspend | token | unauthori[sz]ed | unrecogni[sz]ed_?client | user
+    access_?key | account | arrear | ^auth(?!orization_?header) | balance | credential | expired
+    | not_?signed | opt_?in | payer | payment | security | skew | suspend | token
+    | unauthori[sz]ed | unrecogni[sz]ed_?client | user
     """,
     re.IGNORECASE | re.VERBOSE,
 )

@@ -165,24 +165,21 @@ class Connections:
         return connection
 
     def _take_idle(self, location: Location) -> HTTPConnection | None:
-        """Take the connection to this server that was used last, if it is still good."""
-        while True:
-            with self._lock:
-                place = next(
-                    (
-                        number
-                        for number in reversed(range(len(self._idle)))
-                        if (self._idle[number][0].host, self._idle[number][0].port)
-                        == (location.host, location.port)
-                    ),
-                    None,
-                )
-                if place is None:
-                    return None
-                connection, since = self._idle.pop(place)
+        """Take the connection to this host that was used last, if it is still good."""
+        while (kept := self._pop_idle(location.host)) is not None:
+            connection, since = kept
             if time.monotonic() - since < IDLE_SECONDS and not _has_news(connection.sock):
                 return connection
             connection.close()
+        return None
+
+    def _pop_idle(self, host: str) -> tuple[HTTPConnection, float] | None:
+        with self._lock:
+            for kept in reversed(self._idle):
+                if kept[0].host == host:
+                    self._idle.remove(kept)
+                    return kept
+        return None
 
     def _keep(self, connection: HTTPConnection) -> None:
         with self._lock:
