@@ -111,15 +111,13 @@ def meaning(answer: Answer, reference: ImageReference) -> JobFailed | Unavailabl
     )
 
 
-def not_an_object(answer: Answer) -> ObjectUnavailable | None:
-    """Say that a 200 is a page for people, from something between us and S3, where it is one.
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether a 200 is a page for people, from something between us and S3, and no object.
 
     An object may be a page, too: then S3 gives it with its entity tag.
     """
-    of_s3 = "etag" in answer.headers or "x-amz-request-id" in answer.headers
-    if of_s3 or not answer.headers.get("content-type", "").lower().startswith("text/html"):
-        return None
-    return ObjectUnavailable("storage_unavailable", _foreign(answer), stage="fetch")
+    of_s3 = "etag" in headers or "x-amz-request-id" in headers
+    return not of_s3 and headers.get("content-type", "").lower().startswith("text/html")
 
 
 def _kind(status: int, code: str | None) -> type[Unavailable]:

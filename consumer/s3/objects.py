@@ -9,7 +9,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.httpsession import get_cert_path
 
 from consumer.errors import JobFailed, StartError, Unavailable
-from consumer.s3.answers import DOCUMENT_BYTES, Answer, ObjectUnavailable, meaning, not_an_object
+from consumer.s3.answers import DOCUMENT_BYTES, Answer, ObjectUnavailable, is_page, meaning
 from consumer.s3.connections import Connections, Deadline, Overdue, Unreachable
 from consumer.s3.endpoint import Endpoint, Location
 from consumer.settings import S3Settings
@@ -87,7 +87,8 @@ class Objects:
 
     def _body(self, response: HTTPResponse, reference: ImageReference, *, partial: bool) -> bytes:
         headers = {name.lower(): value for name, value in response.getheaders()}
-        if response.status != 200 and not (partial and response.status == 206):
+        is_object = response.status == 200 or (partial and response.status == 206)
+        if not is_object or is_page(headers):
             document = response.read(DOCUMENT_BYTES)
             raise meaning(Answer(response.status, headers, document), reference)
         promised = response.length
@@ -97,8 +98,6 @@ class Objects:
         if promised is not None and len(photo) < promised:
             raise _broken_off(f"{len(photo)} of {promised} bytes came")
         self._check_size(len(photo), reference)
-        if (fault := not_an_object(Answer(response.status, headers, photo))) is not None:
-            raise fault
         return photo
 
     def _check_size(self, size: int, reference: ImageReference) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from consumer.errors import JobFailed, Unavailable
-from consumer.s3.answers import Answer, KeysRefused, ObjectUnavailable, meaning, not_an_object
+from consumer.s3.answers import Answer, KeysRefused, ObjectUnavailable, is_page, meaning
 from consumer.s3.fetch import check_allowed
 from schemas.job import ImageReference
 from tests.support.s3_stand_in import error
@@ -198,8 +198,7 @@ def test_the_reason_of_a_hold_does_not_show_the_key() -> None:
 )
 def test_a_page_for_people_is_no_object(headers: dict[str, str], expected: bool) -> None:
     """A login page with 200 would make `invalid_image` of every job."""
-    fault = not_an_object(Answer(200, headers, b"<html>Please log in</html>"))
-    assert (fault is not None) is expected
+    assert is_page(headers) is expected
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ async def half_and_silence(reader: asyncio.StreamReader, writer: asyncio.StreamW
         reply(404, b""),
         reply(403, b"<html>Forbidden by the firewall</html>"),
         reply(200, b"<html>Please log in</html>", Content_Type="text/html"),
+        reply(200, b"<html>" + b"x" * 2000, Content_Type="text/html"),
         reply(302, b"", Location="http://elsewhere.invalid/"),
         reply(204),
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nphoto!",
