@@ -48,15 +48,22 @@ class S3Settings(SettingsGroup):
 
     @model_validator(mode="after")
     def _keys_can_sign(self) -> Self:
-        given = {name: key for name in _KEYS if (key := getattr(self, name)) is not None}
-        for name, key in given.items():
-            if re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
-                raise ValueError(
-                    f"{name.upper()} is empty, or has a space or a character that no key has"
-                )
-        if given and not {*_KEYS[:2]} <= given.keys():
+        keys: dict[str, SecretStr | None] = {name: getattr(self, name) for name in _KEYS}
+        given = [name for name, key in keys.items() if key is not None and _is_key(key)]
+        wrong = [name.upper() for name, key in keys.items() if key is not None and not _is_key(key)]
+        if wrong:  # said here, where pydantic doesn't show the value
+            raise ValueError(
+                f"{', '.join(wrong)}: it is empty, begins or ends with a space, or has odd"
+                " characters"
+            )
+        if given and not set(_KEYS[:2]) <= set(given):
             raise ValueError(
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together:"
-                f" only {' and '.join(sorted(given)).upper().replace(' AND ', ' and ')} is set"
+                f" only {', '.join(given).upper()} is set"
             )
         return self
+
+
+def _is_key(key: SecretStr) -> bool:
+    value = key.get_secret_value()
+    return bool(value) and value == value.strip() and value.isprintable() and value.isascii()
