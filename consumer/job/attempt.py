@@ -12,6 +12,7 @@ from consumer.errors import JobFailed, LaneLost, Unavailable
 from consumer.job.collaborators import AttemptLedger, EventPublisher
 from consumer.job.events import status_event
 from consumer.job.outcome import Failure, Outcome
+from consumer.job.photo import fetch_photo
 from consumer.job.record import Record
 from consumer.job.services import Services
 from consumer.job.turns import Turn
@@ -112,8 +113,12 @@ class Attempt:
         turn.pass_on()
         log.debug("fetch.started")
         with self._timed("fetch"):
-            photo = await self._services.holds.until_available(
-                lambda: self._services.images.fetch(job.image_reference, sha256=job.image_sha256),
+            photo = await fetch_photo(
+                job.image_reference,
+                sha256=job.image_sha256,
+                images=self._services.images,
+                holds=self._services.holds,
+                max_attempts=self._services.max_attempts,
                 on_retry=self._retrying,
             )
         if self._retried:

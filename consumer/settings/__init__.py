@@ -40,5 +40,10 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """What must never be shown."""
-        given = (self.kafka.kafka_password, self.callback.mask_component_secret)
+        given = (
+            self.kafka.kafka_password,
+            self.callback.mask_component_secret,
+            self.s3.aws_secret_access_key,
+            self.s3.aws_session_token,
+        )
         return [secret.get_secret_value() for secret in given if secret]

@@ -51,6 +51,8 @@ def configure(
     logging.basicConfig(level=LOUDEST_LIBRARIES, handlers=[handler], force=True)
     # Kafka 4 refuses each transaction's first batch once. The retry is routine.
     logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
+    # Credentials that can't be renewed are a hold, which gives the reason without a traceback.
+    logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -86,6 +87,7 @@ class Receiver:
     """Answers each request with the next of `answers`; without one, as if it stored masks."""
 
     def __init__(self) -> None:
+        self.tls: ssl.SSLContext | None = None
         self.answers: deque[bytes | Behaviour] = deque()
         self.requests: list[Seen] = []
         self.connections = 0
@@ -93,7 +95,9 @@ class Receiver:
         self._serving: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0, limit=2**20)
+        self._server = await asyncio.start_server(
+            self._begin, "127.0.0.1", 0, limit=2**20, ssl=self.tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -112,7 +116,11 @@ class Receiver:
     @property
     def origin(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def answer_to(self, request: Seen) -> bytes | Behaviour:
+        """Say how a request is answered."""
+        return self.answers.popleft() if self.answers else stored()
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._serving.append(asyncio.create_task(self._serve(reader, writer)))
@@ -132,8 +140,9 @@ class Receiver:
         line, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
         headers = BytesParser().parsebytes(rest)
         body = await reader.readexactly(int(headers["Content-Length"] or 0))
-        self.requests.append(Seen(line.decode().split()[1], headers, body))
-        answer = self.answers.popleft() if self.answers else stored()
+        seen = Seen(line.decode().split()[1], headers, body)
+        self.requests.append(seen)
+        answer = self.answer_to(seen)
         if isinstance(answer, bytes):
             writer.write(answer)
             await writer.drain()

@@ -76,6 +76,7 @@ async def test_a_version_is_fetched_by_its_id(s3: S3, images: Images) -> None:
         ImageReference("no-such-bucket", "front.jpg"),
         ImageReference("b" * 200, "front.jpg"),
         ImageReference("photos", "k" * 1024),
+        ImageReference("photos", "../photos/a"),
         ImageReference("directory--use1-az1--x-s3", "front.jpg"),
         ImageReference("point-s3alias", "front.jpg"),
         ImageReference("outpost--op-s3", "front.jpg"),
@@ -121,7 +122,7 @@ async def test_wrong_credentials_are_not_the_photos_fault(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     async with Images(load(S3Settings), max_bytes=1, threads=1) as without_key:
-        with pytest.raises(Unavailable, match="NoCredentialsError"):
+        with pytest.raises(Unavailable, match="Unable to locate credentials"):
             await without_key.fetch(PHOTO)
 
 
@@ -158,6 +159,5 @@ async def test_the_line_holds_while_s3_is_down_and_goes_on_by_itself(
     photo = await holds.until_available(lambda: images.fetch(PHOTO), on_retry=on_retry)
     assert photo == CONTENT
     assert len(reasons) == 3
-    assert "storage_unavailable: S3: EndpointConnectionError" in reasons[0]
-    assert s3.endpoint_url in reasons[0]
+    assert f"storage_unavailable: S3: {s3.endpoint_url}: ConnectionRefusedError" in reasons[0]
     assert holds.reasons() == []
