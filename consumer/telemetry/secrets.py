@@ -21,7 +21,7 @@ _Span = tuple[int, int]
 _SPACE = re.compile(r"\s+|\+")
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
-    r"|\\U[0-9a-fA-F]{8}|\\x[0-9a-fA-F]{2}|\\[0-7]{3}|\\."
+    r"|\\U[0-9a-fA-F]{8}|(?:\\x[0-9a-fA-F]{2})+|\\[0-7]{3}|\\."
     r"|(?:%[0-9a-fA-F]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});",
     re.DOTALL,
 )
@@ -96,14 +96,17 @@ def _parts(secret: str, text: str) -> Iterator[_Span]:
 
     Whichever half it is, one of the secret's quarters lies in it whole.
     """
-    least = max(SHORT, (len(secret) + 1) // 2)
+    least = min(len(secret), max(SHORT, (len(secret) + 1) // 2))
     quarter = least // 2
     for at in range(0, len(secret) - quarter + 1, quarter):
-        for place in _places(secret[at : at + quarter], text):
+        block = secret[at : at + quarter]
+        place = text.find(block)
+        while place >= 0:
             before = _common(secret[:at][::-1], text[max(0, place - at) : place][::-1])
             behind = _common(secret[at:], text[place : place + len(secret) - at])
             if before + behind >= least:
                 yield place - before, place + behind
+            place = text.find(block, place + behind)
 
 
 def _places(part: str, text: str) -> Iterator[int]:
@@ -140,7 +143,8 @@ def _resolved(reading: _Reading) -> _Reading:
 def _forms(secrets: Iterable[str]) -> list[str]:
     """Give the secrets, and what becomes of them where a text is read more than once."""
     plain = [_as_it_is(_spaced(secret)) for secret in secrets]
-    return sorted({reading.text for one in plain for reading in (one, _resolved(one))})
+    read = (_resolved(one).text for one in plain)
+    return sorted({*(one.text for one in plain), *(text for text in read if len(text) >= SHORT)})
 
 
 def _replaced(reading: _Reading, pattern: re.Pattern[str]) -> _Reading:
@@ -170,13 +174,16 @@ def _meant(escape: str) -> str:
         return " "
     kind, digits = escape[1], escape[2:]
     if kind in "uU" and digits:
-        units = [int(unit, 16) for unit in digits.split("\\u")]
-        if len(units) == 2:
-            high, low = units
-            return chr(0x10000 + ((high & 0x3FF) << 10 | low & 0x3FF))
-        return chr(min(units[0], 0x10FFFF))
+        first, *second = (int(unit, 16) for unit in digits.split("\\u"))
+        if second:
+            return chr(0x10000 + ((first & 0x3FF) << 10 | second[0] & 0x3FF))
+        return chr(min(first, 0x10FFFF))
     if kind == "x" and digits:
-        return chr(int(digits, 16))
+        units = bytes(int(unit, 16) for unit in escape.split("\\x")[1:])
+        try:
+            return units.decode()
+        except UnicodeDecodeError:
+            return units.decode("latin-1")
     return chr(int(escape[1:], 8)) if digits else _LETTERS.get(kind, kind)
 
 
