@@ -40,7 +40,7 @@ def strip_jpeg(photo: bytes, deadline: Deadline) -> StrippedFile:
         marker, begin, at = photo[found.end() - 1], found.start(), found.end()
         if marker == _SCAN:
             many = frame[1:2] in _PROGRESSIVE or photo[at + 2 : at + 3] != frame[9:10]
-            return StrippedFile(b"".join((*head, photo[begin:])), exif, many)
+            return StrippedFile(b"".join((*head, memoryview(photo)[begin:])), exif, many)
         if marker in _BARE:
             continue
         if marker == _END:
