@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.photos import saved, stripes
+from tests.support.photos import saved, stripes
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "segmentation", "consumer", "producer_tools")

@@ -3,19 +3,22 @@
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 
+import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from producer_tools.local import ports
-from tests.integration.consumer.conftest import Bench, Consumer
-from tests.receiver import Receiver, reply
+from tests.support.bench import Bench
+from tests.support.receiver import Receiver, reply
+from tests.support.topics import following
 
 pytestmark = pytest.mark.integration
 
 SECRET = 'a"long\\secret-of-ours'  # noqa: S105  # of this test
+END_SECONDS = 60.0
 
 
 async def test_no_echo_of_the_secret_reaches_anybody(bench: Bench) -> None:
@@ -42,7 +45,7 @@ async def test_no_echo_of_the_secret_reaches_anybody(bench: Bench) -> None:
         for text in (json.dumps(events), await dead_letters(bench, len(echoes))):
             assert "***" in text
             assert not [part for part in parts(SECRET) if part in text]
-        assert consumer.end() == 0
+        await consumer.end()
         assert not [part for part in parts(SECRET) if part in consumer.log.read_text()]
 
 
@@ -55,9 +58,9 @@ async def test_readyz_does_not_show_the_secret(bench: Bench) -> None:
         consumer = bench.start(
             MASK_ASSET_URL=f"{receiver.origin}/masks", MASK_COMPONENT_SECRET=SECRET
         )
-        event = await bench.events_until(lambda event: event["state"] == "retrying")
-        consumer.wait_not_ready("MASK_COMPONENT_SECRET")
-        for text in (consumer.get("/readyz").text, json.dumps(event)):
+        event = await bench.event(lambda event: event["state"] == "retrying")
+        await consumer.until_holding("MASK_COMPONENT_SECRET")
+        for text in (json.dumps(await consumer.get("/readyz")), json.dumps(event)):
             assert not [part for part in parts(SECRET) if part in text]
 
 
@@ -69,25 +72,31 @@ async def test_a_log_that_nobody_reads_stops_nothing(bench: Bench) -> None:
         await bench.submit(f"job-{number}", photo)
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    consumer = started(bench, stderr=writer)
+    port = ports.choose("the consumer", setting="HEALTH_PORT")
+    process = started(bench, stderr=writer, port=port)
     try:
         os.close(writer)
         events = await bench.terminal_events(jobs)
         assert {event["state"] for event in events} == {"completed"}
-        assert consumer.get("/livez").status_code == 200
-        assert "mask_log_lines_dropped_total" in consumer.get("/metrics").text
-        assert consumer.end() == 0
+        async with httpx.AsyncClient(base_url=f"http://{ports.HOST}:{port}") as probe:
+            assert (await probe.get("/livez")).status_code == 200
+            metrics = (await probe.get("/metrics")).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(END_SECONDS) == 0
     finally:
-        consumer.process.kill()
+        process.kill()
         os.close(reader)
+    assert "mask_log_lines_dropped_total" in metrics
 
 
-def started(bench: Bench, *, stderr: int) -> Consumer:
+def started(bench: Bench, *, stderr: int, port: int) -> subprocess.Popen[bytes]:
     """Start a consumer that has much to say."""
-    port = ports.choose("the consumer", setting="HEALTH_PORT")
-    environment = {**bench.environment, "HEALTH_PORT": str(port), "LOG_LEVEL": "DEBUG"}
-    process = subprocess.Popen([sys.executable, "-m", "consumer"], env=environment, stderr=stderr)
-    return Consumer(process, port, bench.folder / "no log")
+    own = {"HOST": ports.HOST, "HEALTH_PORT": str(port), "LOG_LEVEL": "DEBUG"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "consumer"],
+        env={**os.environ, **bench.environment, **own},
+        stderr=stderr,
+    )
 
 
 def parts(secret: str) -> list[str]:
@@ -97,16 +106,12 @@ def parts(secret: str) -> list[str]:
 
 async def dead_letters(bench: Bench, count: int) -> str:
     """Read the headers of the dead letters."""
-    partition = TopicPartition(bench.line.dead_letters, 0)
-    reader = AIOKafkaConsumer(
-        bootstrap_servers=bench.stack.kafka.bootstrap_servers,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-    )
     headers: list[str] = []
-    async with reader:
-        reader.assign([partition])
-        for _ in range(count):
-            record = await reader.getone()
-            headers += [f"{name}: {value.decode()}" for name, value in record.headers]
+    letters = 0
+    async with following(bench.bootstrap, bench.line.dead_letters) as records:
+        async for record in records:
+            headers += [f"{name}: {value!r}" for name, value in record.headers]
+            letters += 1
+            if letters == count:
+                break
     return "\n".join(headers)

@@ -13,7 +13,7 @@ from aiokafka.errors import ProducerFenced
 
 from consumer.telemetry import log
 from consumer.telemetry.secrets import Secrets
-from tests.unit.consumer.own_logging import own_logging
+from tests.support.own_logging import own_logging
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 
 from consumer.telemetry import log, log_stream
 from consumer.telemetry.log_stream import MOST_BYTES, LogStream
-from tests.unit.consumer.own_logging import own_logging
+from tests.support.own_logging import own_logging
 
 LINE = "x" * 1000 + "\n"
 FAR_TOO_MANY = 5 * MOST_BYTES // len(LINE)

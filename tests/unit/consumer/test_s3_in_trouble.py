@@ -150,14 +150,11 @@ async def test_a_dead_s3_does_not_hold_up_the_exit(receiver: Receiver) -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("S3_REGION", "not a region"), ("AWS_PROFILE", "missing")]
-)
 async def test_a_setting_that_no_client_can_be_made_of_is_named(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is found at the start, and not by the first job."""
-    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_PROFILE", "missing")
     with pytest.raises(StartError, match="S3_REGION or the AWS profile") as raised:
         async with Images(load(S3Settings), max_bytes=1, threads=1):
             pass

@@ -22,8 +22,8 @@ from consumer.s3.fetch import Images
 from consumer.settings import Settings
 from consumer.settings.images import ImageFormat
 from segmentation.photo.formats import detect_format
-from tests.hostile import photo
-from tests.photos import saved
+from tests.support.hostile import photo
+from tests.support.photos import saved
 
 NEEDED = {"MASK_ASSET_URL": "http://masks:8080/x", "MASK_COMPONENT_SECRET": "s3cret-value"}
 PASSWORD = "pa55-w0rd"  # noqa: S105 - of this test

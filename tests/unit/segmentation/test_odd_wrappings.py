@@ -19,9 +19,9 @@ from segmentation.errors import DeadlineExceeded, InvalidImage
 from segmentation.photo.decode import decode
 from segmentation.photo.limits import ImageLimits
 from segmentation.segment import segment
-from tests.hostile import photo
-from tests.models import write_trivial_body_model
-from tests.odd_wrappings import (
+from tests.support.hostile import photo
+from tests.support.models import write_trivial_body_model
+from tests.support.odd_wrappings import (
     XMP,
     Wrapped,
     chunk,
@@ -34,10 +34,10 @@ from tests.odd_wrappings import (
     riff,
     webp_with,
 )
-from tests.odd_wrappings import (
+from tests.support.odd_wrappings import (
     segment as jpeg_segment,
 )
-from tests.photos import Pixels, read, saved
+from tests.support.photos import Pixels, read, saved
 
 ROOT = Path(__file__).parents[3]
 LIMITS = ImageLimits(

@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from tests.hostile import photo
-from tests.photos import saved
+from tests.support.hostile import photo
+from tests.support.photos import saved
 
 _DEFLATE = zlib.compressobj(9)
 BOMB = b"".join(_DEFLATE.compress(bytes(1 << 20)) for _ in range(100)) + _DEFLATE.flush()
