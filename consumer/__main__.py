@@ -1,12 +1,14 @@
 """`python -m consumer`: run the consumer."""
 
 import asyncio
+import sys
+import warnings
 from typing import Annotated
 
 import structlog
 import typer
 
-from consumer import malloc_arenas
+from consumer import environment, malloc_arenas
 from consumer.app import consume
 from consumer.errors import StartError
 from consumer.settings import ServingSettings, Settings, load
@@ -26,6 +28,8 @@ def run(
 ) -> None:
     """Run the consumer: photos in, masks out, until SIGTERM."""
     malloc_arenas.limit()
+    if sys.warnoptions:  # PYTHONWARNINGS=error would make failures of a library's warnings
+        warnings.simplefilter("default")
     with LogStream.on_stderr() as log_stream:
         exit_code = _run(from_offset, log_stream)
     raise typer.Exit(exit_code)
@@ -35,6 +39,7 @@ def _run(from_offset: int | None, log_stream: LogStream) -> int:
     """Run the consumer; give its exit code, with the reason in the log."""
     log.configure("INFO", "json")
     try:
+        environment.check()
         serving = load(ServingSettings)
         log.configure(serving.log_level, serving.log_format)
         settings = Settings()
