@@ -296,15 +296,19 @@ def converted() -> Iterator[Wrapped]:
         + chunk("IEND", b"")
     )
     profile = bytes(3000)
-    files = {
-        "cmyk": saved(rgb.convert("CMYK"), "JPEG", quality=95),
-        "cmyk-profile": saved(rgb.convert("CMYK"), "JPEG", quality=95, icc_profile=profile),
-        "jpeg-profile": saved(rgb, "JPEG", quality=95, icc_profile=profile),
-        "png-profile": saved(rgb, icc_profile=profile),
-        "webp-profile": saved(rgb, "WEBP", quality=95, icc_profile=profile),
-        "sixteen-bit": sixteen,
-        "palette": saved(rgb.quantize(256)),
-        "alpha": saved(rgb.convert("RGBA")),
+    jpeg, webp = saved(rgb, "JPEG", quality=95), saved(rgb, "WEBP", quality=95)
+    pairs = {
+        "cmyk": (saved(rgb.convert("CMYK"), "JPEG", quality=95), plain),
+        "cmyk-profile": (
+            saved(rgb.convert("CMYK"), "JPEG", quality=95, icc_profile=profile),
+            plain,
+        ),
+        "jpeg-profile": (saved(rgb, "JPEG", quality=95, icc_profile=profile), jpeg),
+        "png-profile": (saved(rgb, icc_profile=profile), plain),
+        "webp-profile": (saved(rgb, "WEBP", quality=95, icc_profile=profile), webp),
+        "sixteen-bit": (sixteen, plain),
+        "palette": (saved(rgb.quantize(256)), plain),
+        "alpha": (saved(rgb.convert("RGBA")), plain),
     }
-    for name, file in files.items():
-        yield Wrapped(f"converted-{name}", file, plain)
+    for name, (file, other) in pairs.items():
+        yield Wrapped(f"converted-{name}", file, other)
