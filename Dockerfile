@@ -22,6 +22,7 @@ COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     HOST=0.0.0.0 \
     HEALTH_PORT=8004 \
     LOG_FORMAT=json

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 
 import structlog
 
@@ -18,11 +19,14 @@ from consumer.line.report import Report
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
 from consumer.settings import Settings
+from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
-from consumer.telemetry.probes import ProbeServer
+from consumer.telemetry.probes import Check, ProbeServer
+from consumer.telemetry.secrets import Secrets
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
+from segmentation.model.onnx_model import check_providers
 from segmentation.photo.limits import ImageLimits
 
 log = structlog.get_logger()
@@ -30,7 +34,9 @@ log = structlog.get_logger()
 FETCH_THREADS = 16
 
 
-async def consume(settings: Settings, *, from_offset: int | None = None) -> None:
+async def consume(
+    settings: Settings, *, from_offset: int | None = None, log_stream: LogStream | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -40,6 +46,8 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
     await check_topics(settings)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        if log_stream is not None:
+            log_stream.count_drops(metrics.log_lines_dropped.inc)
         services = await _open_services(settings, catalog, metrics, stack)
         throughput = Throughput(metrics)
         line = Line(
@@ -58,7 +66,7 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
                 settings.serving.host,
                 settings.serving.health_port,
                 live=report.live,
-                ready=report.ready,
+                ready=partial(_ready, report, services.secrets),
                 stats=report.stats,
                 registry=metrics.registry,
             )
@@ -74,8 +82,20 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
     log.info("consumer.stopped")
 
 
+def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
+    """Give the checks of `/readyz`, which anybody may read."""
+    return {
+        name: Check(ok=check.ok, detail=secrets.hide(check.detail))
+        for name, check in report.ready().items()
+    }
+
+
 def load_models(settings: Settings) -> Catalog:
     """Load, check and warm every installed model; raise `StartError` naming the bad file."""
+    try:
+        check_providers(settings.models.onnx_providers)
+    except ModelError as error:
+        raise StartError(str(error), exit_code=2) from error
     try:
         catalog = Catalog.load(
             folder=settings.models.model_folder,
@@ -84,7 +104,7 @@ def load_models(settings: Settings) -> Catalog:
             threads=settings.models.onnx_threads or _threads_each(settings),
         )
         away = catalog.warm()
-    except ModelError as error:
+    except (ModelError, OSError) as error:
         raise StartError(str(error), exit_code=4) from error
     for reason in away:  # no cause to end: its jobs wait for it, as they would later
         log.warning("model.away", reason=reason)
@@ -125,6 +145,7 @@ async def _open_services(
         callback=await stack.enter_async_context(callback),
         holds=holds,
         max_attempts=settings.line.max_attempts,
+        secrets=Secrets(settings.secrets()),
     )
 
 

@@ -16,6 +16,7 @@ from consumer.job.photo import fetch_photo
 from consumer.job.record import Record
 from consumer.job.services import Services
 from consumer.job.turns import Turn
+from consumer.telemetry.secrets import Secrets
 from schemas.errors import InvalidMessage
 from schemas.job import Job
 from schemas.status import ErrorCode, ErrorInfo, ModelInfo, Result, TimingsMs
@@ -91,7 +92,8 @@ class Attempt:
             job=self._job,
             model=self._model,
             failure=Failure(
-                _error_info(error), f"{type(error).__module__}.{type(error).__qualname__}"
+                _error_info(error, self._services.secrets),
+                f"{type(error).__module__}.{type(error).__qualname__}",
             ),
             timings=self._timings_ms(),
         )
@@ -203,7 +205,8 @@ class Attempt:
         await self._publish_retry(reason.code, str(reason), stage=reason.stage)
 
     async def _publish_retry(self, code: ErrorCode, message: str, *, stage: str) -> None:
-        error = ErrorInfo(code=code, message=message, stage=stage, retryable=True)
+        shown = self._services.secrets.hide(message)
+        error = ErrorInfo(code=code, message=shown, stage=stage, retryable=True)
         event = status_event(
             self._record,
             "retrying",
@@ -228,7 +231,7 @@ class Attempt:
         return TimingsMs(**{stage: round(value, 1) for stage, value in timings.items()})
 
 
-def _error_info(error: Exception) -> ErrorInfo:
+def _error_info(error: Exception, secrets: Secrets) -> ErrorInfo:
     code: ErrorCode = "internal_error"
     stage = "unknown"
     match error:
@@ -240,4 +243,5 @@ def _error_info(error: Exception) -> ErrorInfo:
             code, stage = error.code, "segment"
         case _:
             log.error("job.broken", exc_info=error)
-    return ErrorInfo(code=code, message=str(error) or repr(error), stage=stage, retryable=False)
+    message = secrets.hide(str(error) or repr(error))
+    return ErrorInfo(code=code, message=message, stage=stage, retryable=False)

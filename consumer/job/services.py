@@ -6,6 +6,7 @@ from consumer.job.callback import Callback
 from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.s3.fetch import Images
+from consumer.telemetry.secrets import Secrets
 from segmentation.catalog.catalog import Catalog
 
 
@@ -19,3 +20,4 @@ class Services:
     callback: Callback
     holds: Holds
     max_attempts: int
+    secrets: Secrets

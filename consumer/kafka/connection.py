@@ -30,7 +30,10 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ca_file)
         if settings.kafka_cert_file:
-            context.load_cert_chain(settings.kafka_cert_file, settings.kafka_key_file)
+            # Without a passphrase of ours, OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(
+                settings.kafka_cert_file, settings.kafka_key_file, password=lambda: ""
+            )
     except OSError as error:
         raise StartError(
             f"KAFKA_CA_FILE, KAFKA_CERT_FILE or KAFKA_KEY_FILE can't be used: {error}",

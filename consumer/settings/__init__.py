@@ -3,6 +3,8 @@
 A module a group. To add a setting, add a field to its group and a line to docs/operating.md.
 """
 
+from collections.abc import Iterator
+
 from consumer.settings.base import load
 from consumer.settings.callback import CallbackSettings
 from consumer.settings.images import ImageSettings
@@ -38,12 +40,7 @@ class Settings:
         self.callback = load(CallbackSettings)
         self.serving = load(ServingSettings)
 
-    def secrets(self) -> list[str]:
-        """What must never be shown."""
-        given = (
-            self.kafka.kafka_password,
-            self.callback.mask_component_secret,
-            self.s3.aws_secret_access_key,
-            self.s3.aws_session_token,
-        )
-        return [secret.get_secret_value() for secret in given if secret]
+    def secrets(self) -> Iterator[str]:
+        """Give what must never be shown."""
+        for group in (self.kafka, self.s3, self.callback):
+            yield from group.secrets()

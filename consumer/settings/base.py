@@ -1,36 +1,53 @@
 """What every group of settings shares: the environment, files in `SECRETS_DIR`, clear errors."""
 
 import os
-from typing import Annotated, TypeVar
+from collections.abc import Iterator
+from typing import TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.errors import StartError
+from consumer.settings.files import SecretFiles
 
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _http_url(value: str) -> str:
-    TypeAdapter(HttpUrl).validate_python(value)
-    return value
-
-
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Url = Annotated[str, AfterValidator(_http_url)]
+_LONGEST_SHOWN = 200
+_SECRET_WORDS = ("SECRET", "PASSWORD", "USERNAME", "KEY", "TOKEN")
+_SHOWN_SECRETS = ("kafka_username", "aws_access_key_id")
+"""Names of accounts: Kafka and S3 name them in the errors that a person must understand."""
+_SECRET_LISTS = ("callback_signing_secret", "api_keys")
 
 
 class SettingsGroup(BaseSettings):
     """Settings of one concern; a field's name in capitals is the environment variable's."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False
+    )
 
     def __init__(self) -> None:
-        super().__init__(_secrets_dir=os.environ.get("SECRETS_DIR"))
+        super().__init__()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment first, then the files of secrets."""
+        folder = os.environ.get("SECRETS_DIR")
+        return (env_settings, SecretFiles(settings_cls, folder)) if folder else (env_settings,)
+
+    def secrets(self) -> Iterator[str]:
+        """Give what must never be shown: every secret, and each entry of one that is a list."""
+        for name, value in self:
+            if isinstance(value, SecretStr) and name not in _SHOWN_SECRETS:
+                secret = value.get_secret_value()
+                yield secret
+                if name in _SECRET_LISTS:
+                    yield from (part.strip() for part in secret.split(","))
 
 
 Group = TypeVar("Group", bound=SettingsGroup)
@@ -41,21 +58,34 @@ def load(group: type[Group]) -> Group:
     try:
         return group()
     except ValidationError as error:
-        raise StartError(_explain(error), exit_code=2) from None
+        raise _wrong("; ".join(_explain(error))) from None
+    except ValueError as error:  # of a file in SECRETS_DIR
+        raise _wrong(str(error)) from None
 
 
-def _explain(error: ValidationError) -> str:
-    lines = []
+def _wrong(said: str) -> StartError:
+    """Make the error; what was given may have had bytes that are no text, and lines."""
+    text = said.encode(errors="backslashreplace").decode()
+    return StartError(" ".join(text.split()), exit_code=2)
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Say what is wrong with each setting, a phrase each."""
     for fault in error.errors(include_input=True, include_url=False):
         name = str(fault["loc"][0]).upper() if fault["loc"] else ""
         if fault["type"] == "missing":
-            lines.append(f"{name} is not set, and there is no default")
+            yield f"{name} is not set, and there is no default"
             continue
-        given = fault["input"]
-        shown = f"={given!r}" if name and isinstance(given, str) and not _is_secret(name) else ""
-        lines.append(f"{name}{shown}: {fault['msg']}".removeprefix(": "))
-    return "; ".join(lines)
+        ours = fault["type"] == "value_error"
+        said = fault["msg"].removeprefix("Value error, ")
+        given = _shown(name, fault["input"])
+        yield f"{name}{given}{' ' if ours else ': '}{said}" if name else said
 
 
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in ("SECRET", "PASSWORD", "USERNAME", "KEYS"))
+def _shown(name: str, given: object) -> str:
+    """Show what was given, without what may be a password in it."""
+    if not isinstance(given, str) or any(word in name for word in _SECRET_WORDS):
+        return ""
+    _, at, rest = given.rpartition("@")
+    shown = f"***@{rest}" if at else given
+    return f"={shown.partition('?')[0][:_LONGEST_SHOWN]!r}"

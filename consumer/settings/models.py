@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from consumer.settings.base import CommaList, SettingsGroup
+from consumer.settings.base import SettingsGroup
+from consumer.settings.lists import CommaList
 
 
 class ModelSettings(SettingsGroup):
@@ -12,5 +13,5 @@ class ModelSettings(SettingsGroup):
 
     model_folder: Path | None = None
     qwen_model_path: str | None = None
-    onnx_providers: CommaList = ("CPUExecutionProvider",)
+    onnx_providers: CommaList[str] = ("CPUExecutionProvider",)
     onnx_threads: int | None = Field(None, ge=1, le=256)

@@ -3,27 +3,28 @@
 Events are named noun.verb_past: `log.info("lane.opened", offset=offset)`.
 """
 
-import json
 import logging
 import os
-import re
 import sys
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
-from structlog.typing import Processor, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
+from consumer.telemetry.secrets import Secrets
+
+NO_SECRETS = Secrets(())
 LOUDEST_LIBRARIES = logging.WARNING
 REPEATED_SECONDS = 1.0
 _REMEMBERED = 1000
+_OURS = ("level", "timestamp")
 
 
 def configure(
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"],
     renderer: Literal["json", "console"],
     *,
-    secrets: Iterable[str] = (),
+    secrets: Secrets = NO_SECRETS,
 ) -> None:
     """Send all logging to stderr; none of the `secrets` appears there, wherever it comes from."""
     shared: list[Processor] = [
@@ -83,29 +84,24 @@ class _Repetitions(logging.Filter):
         return True
 
 
-def _last(renderer: str, secrets: Iterable[str]) -> list[Processor]:
-    """Give the steps that turn an event into a line."""
-    hide = _hiding(secrets)
+def _last(renderer: str, secrets: Secrets) -> list[Processor]:
+    """Give the steps that turn an event into a line; no path leads around those that hide."""
     if renderer == "console":
         colors = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         # Not rich's tracebacks: they print local variables.
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain), hide]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), hide]
+        lines = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
 
+        def hide_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+            return secrets.hide(str(lines(logger, method, event)))
 
-def _hiding(secrets: Iterable[str]) -> Processor:
-    """Give the very last step: it sees the whole line, so that no path leads around it."""
-    spellings = {
-        spelling
-        for secret in secrets
-        if secret
-        for spelling in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])
-    }
-    longest_first = sorted(spellings, key=len, reverse=True)
-    secret = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        return [hide_line]
 
-    def hide(_logger: WrappedLogger, _method: str, line: Any) -> Any:
-        return secret.sub("***", line)
+    def hide_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        # Before it is JSON: a short secret could be one of its words or numbers.
+        return {
+            key: value if key in _OURS else secrets.hide_all(value) for key, value in event.items()
+        }
 
-    return hide
+    json = structlog.processors.JSONRenderer()
+    return [structlog.processors.format_exc_info, hide_values, json]

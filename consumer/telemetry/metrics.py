@@ -105,6 +105,11 @@ class Metrics:
             buckets=_LAG_SECONDS,
             registry=registry,
         )
+        self.log_lines_dropped = Counter(
+            "mask_log_lines_dropped",
+            "Lines of the log that could not be written.",
+            registry=registry,
+        )
         ProcessCollector(namespace="mask", registry=registry)
 
         for code in HELD:  # a gauge that is absent until the first hold can't be alerted on

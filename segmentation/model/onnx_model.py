@@ -18,6 +18,19 @@ CPU = "CPUExecutionProvider"
 _FATAL = 4  # ONNX Runtime raises its errors as exceptions; its log would repeat them
 
 
+def check_providers(providers: Sequence[str]) -> None:
+    """Return if ONNX Runtime has all these execution providers.
+
+    Raises:
+        ModelError: It lacks some; the message says which there are.
+    """
+    if missing := set(providers) - set(onnxruntime.get_available_providers()):
+        raise ModelError(
+            f"ONNX_PROVIDERS: {', '.join(sorted(missing))} isn't available here; "
+            f"there is {', '.join(onnxruntime.get_available_providers())}"
+        )
+
+
 class OnnxSession:
     """A network that runs on exactly the given execution providers. Thread-safe."""
 
@@ -32,11 +45,7 @@ class OnnxSession:
         Raises:
             ModelError: The file isn't a model, or a provider isn't available or doesn't start.
         """
-        if missing := set(providers) - set(onnxruntime.get_available_providers()):
-            raise ModelError(
-                f"ONNX_PROVIDERS: {', '.join(sorted(missing))} isn't available here; "
-                f"there is {', '.join(onnxruntime.get_available_providers())}"
-            )
+        check_providers(providers)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), _options(threads), providers=list(providers)

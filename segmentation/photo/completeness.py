@@ -6,16 +6,19 @@ with damaged data, because it doesn't verify the checksums. The expensive checks
 picture ends in such a fill colour.
 """
 
-import io
 import struct
 import zlib
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from segmentation.deadline import Deadline
 from segmentation.errors import InvalidImage
+from segmentation.photo.jpeg import find_end
+from segmentation.photo.png import read_chunks
+from segmentation.photo.stripped import StrippedFile
+from segmentation.photo.timed_file import TimedFile
 
 _GREY = 128  # libjpeg's value for missing data, in every component
 _SMALLEST = (1, 1)  # makes `draft` choose its smallest scale, an eighth
@@ -34,7 +37,7 @@ _PASSES = (
 )
 
 
-def check_complete(photo: bytes, image: Image.Image, deadline: Deadline) -> None:
+def check_complete(photo: StrippedFile, image: Image.Image, deadline: Deadline) -> None:
     """Check that the decoded `image` has all the data that the file's header announces.
 
     Args:
@@ -46,57 +49,45 @@ def check_complete(photo: bytes, image: Image.Image, deadline: Deadline) -> None
         InvalidImage: Data is missing or damaged.
         DeadlineExceeded: The time was over.
     """
-    if image.format in ("JPEG", "MPO"):
+    if image.format == "JPEG":
         ends_grey = np.all(np.asarray(image.getpixel((image.width - 1, image.height - 1))) == _GREY)
-        if ends_grey and _is_cut_jpeg(photo):
+        if ends_grey and _is_cut_jpeg(photo, deadline):
             raise InvalidImage("The picture is cut: its data ends before its last row.")
     elif image.format == "PNG":
-        header, pieces = _png_parts(photo)
+        header, pieces = _png_parts(photo.file, deadline)
         if not np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any():
             _check_inflated(header, pieces, deadline)
 
 
-def _is_cut_jpeg(photo: bytes) -> bool:
+def _is_cut_jpeg(photo: StrippedFile, deadline: Deadline) -> bool:
     """Return whether the data of a JPEG ends too early.
 
     Extra data before the end marker then changes the picture. Otherwise it is never read.
     """
-    end = photo.rfind(b"\xff\xd9")
-    longer = photo[:end] + _EXTRA + photo[end:]
-    return _small(photo) != _small(longer)
+    end = find_end(photo.file)
+    longer = photo.file[:end] + _EXTRA + photo.file[end:]
+    return _small(photo, deadline) != _small(replace(photo, file=longer), deadline)
 
 
-def _small(photo: bytes) -> bytes:
-    with Image.open(io.BytesIO(photo), formats=["JPEG"]) as image:
+def _small(photo: StrippedFile, deadline: Deadline) -> bytes:
+    with Image.open(TimedFile(photo, deadline), formats=["JPEG"]) as image:
         image.draft(None, _SMALLEST)
         return image.tobytes()
 
 
-def _png_parts(photo: bytes) -> tuple[bytes, list[memoryview]]:
-    """Return a PNG's header and its compressed data, after verifying their checksums."""
+def _png_parts(photo: bytes, deadline: Deadline) -> tuple[bytes, list[memoryview]]:
+    """Return a PNG's header and its compressed data, after their checksums were verified."""
     header, data = b"", []
-    for kind, content, checksum in _chunks(photo):
-        if kind not in (b"IHDR", b"PLTE", b"IDAT"):
-            continue
-        if zlib.crc32(content, zlib.crc32(kind)) != checksum:
-            raise InvalidImage(f"The picture is damaged: the checksum of {kind.decode()} is wrong.")
-        if kind == b"IHDR":
-            header = bytes(content)
-        elif kind == b"IDAT":
-            data.append(content)
+    for chunk in read_chunks(photo):
+        deadline.check()
+        if chunk.kind in (b"IHDR", b"PLTE", b"IDAT") and not chunk.is_intact():
+            name = chunk.kind.decode()
+            raise InvalidImage(f"The picture is damaged: the checksum of {name} is wrong.")
+        if chunk.kind == b"IHDR":
+            header = bytes(chunk.content)
+        elif chunk.kind == b"IDAT":
+            data.append(chunk.content)
     return header, data
-
-
-def _chunks(photo: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
-    """Yield kind, content and checksum of every complete chunk up to IEND."""
-    view, at, kind = memoryview(photo), 8, b""
-    while at + 12 <= len(view) and kind != b"IEND":
-        length, kind = struct.unpack_from(">I4s", view, at)
-        if at + 12 + length > len(view):
-            return
-        content = view[at + 8 : at + 8 + length]
-        yield kind, content, struct.unpack_from(">I", view, at + 8 + length)[0]
-        at += 12 + length
 
 
 def _check_inflated(header: bytes, pieces: list[memoryview], deadline: Deadline) -> None:

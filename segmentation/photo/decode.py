@@ -1,6 +1,5 @@
 """Decodes a file to an upright RGB picture. A file that can't be used is a `SegmentationError`."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,11 +12,17 @@ from segmentation.errors import (
     SegmentationError,
 )
 from segmentation.photo.completeness import check_complete
+from segmentation.photo.exif import read_orientation
 from segmentation.photo.formats import describe_file, detect_format
+from segmentation.photo.jpeg import strip_jpeg
 from segmentation.photo.limits import ImageLimits, Size, check_file, check_pixels, refuse_format
+from segmentation.photo.png import strip_png
 from segmentation.photo.rgb import to_rgb
+from segmentation.photo.stripped import StrippedFile
+from segmentation.photo.timed_file import TimedFile
+from segmentation.photo.webp import strip_webp
 
-_ORIENTATION = 0x0112  # EXIF's tag
+_STRIP = {"JPEG": strip_jpeg, "PNG": strip_png, "WEBP": strip_webp}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -54,7 +59,7 @@ def decode(
     Args:
         photo: The file.
         limits: The photo must be within these.
-        deadline: Checked each time the decoder reads more bytes.
+        deadline: Checked each time the decoder reads more bytes, and before each scan of a JPEG.
         sufficient_size: From the width and height of the upright photo, the size that suffices.
             A JPEG is then decoded at a half, a quarter or an eighth, if that is still as large.
             None: full size.
@@ -85,9 +90,11 @@ def _decode(
     sufficient_size: Callable[[int, int], Size] | None,
 ) -> Photo:
     found = detect_format(photo)
+    strip = _STRIP.get(found or "")
+    stripped = strip(photo, deadline) if strip else StrippedFile(photo)
     try:
         image: Image.Image = Image.open(
-            _DeadlineFile(photo, deadline), formats=[found] if found else sorted(limits.formats)
+            TimedFile(stripped, deadline), formats=[found] if found else sorted(limits.formats)
         )
     except UnidentifiedImageError:
         if found is None:
@@ -95,37 +102,15 @@ def _decode(
         raise InvalidImage(f"The file begins as {found}, but its header is broken.") from None
     with image:
         check_pixels(image.size, limits)
-        orientation = _orientation(image)
+        orientation = read_orientation(stripped.exif or image.info.get("exif", b""))
         width, height = image.size[::-1] if orientation in _SIDEWAYS else image.size
         if sufficient_size is not None:
             size = sufficient_size(width, height)
             image.draft(None, size[::-1] if orientation in _SIDEWAYS else size)
         image.load()
-        check_complete(photo, image, deadline)
+        check_complete(stripped, image, deadline)
         picture = to_rgb(image)
     deadline.check()
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     return Photo(width, height, picture)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return EXIF's orientation, 1 to 8. It is 1 if there is none, or if EXIF is broken."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except SegmentationError:
-        raise
-    except Exception:  # broken EXIF doesn't make the photo unusable
-        return 1
-
-
-class _DeadlineFile(io.BytesIO):
-    """A file in memory. Reading it raises `DeadlineExceeded` when the time is over."""
-
-    def __init__(self, photo: bytes, deadline: Deadline) -> None:
-        super().__init__(photo)
-        self._deadline = deadline
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._deadline.check()
-        return super().read(size)

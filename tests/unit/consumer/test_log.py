@@ -12,18 +12,15 @@ import structlog
 from aiokafka.errors import ProducerFenced
 
 from consumer.telemetry import log
+from consumer.telemetry.secrets import Secrets
+from tests.support.own_logging import own_logging
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     """Give the process its own logging back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with own_logging():
+        yield
 
 
 def test_our_words_are_json_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +94,7 @@ def test_kafka_errors_that_a_lost_lane_leaves_behind_are_no_news(
 def test_a_secret_never_appears(renderer: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Not as a value, in a message, in a traceback or in a library's words, however quoted."""
     secrets = ['pass"word\\1', "hunter2"]
-    log.configure("INFO", renderer, secrets=secrets)  # type: ignore[arg-type]
+    log.configure("INFO", renderer, secrets=Secrets(secrets))  # type: ignore[arg-type]
     ours = structlog.get_logger()
     for secret in secrets:
         ours.info("a.thing", value=secret, nested={"x": [secret]})
@@ -113,9 +110,22 @@ def test_a_secret_never_appears(renderer: str, capsys: pytest.CaptureFixture[str
         assert secret not in err
 
 
+@pytest.mark.parametrize("secret", ["17", "true", "info", ",", '"', "event"])
+def test_a_short_secret_leaves_the_line_json(
+    secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is hidden in texts, and numbers and JSON's own words stay."""
+    log.configure("INFO", "json", secrets=Secrets([secret]))
+    structlog.get_logger().info("job.settled", offset=17, ok=True, said=f"it is {secret} !")
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["offset"], said["ok"]) == ("info", 17, True)
+    assert said["said"] == "it is *** !"
+
+
 def test_no_secrets_hide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """An empty secret is none."""
-    log.configure("INFO", "console", secrets=["", ""])
+    log.configure("INFO", "console", secrets=Secrets(["", ""]))
     structlog.get_logger().info("a.thing", value="word")
     assert "value=word" in capsys.readouterr().err
 

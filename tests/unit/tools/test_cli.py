@@ -30,14 +30,14 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def maskline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def maskline(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """`maskline` with these arguments, to its end."""
 
     def run(*arguments: str) -> Ran:
         monkeypatch.setattr("sys.argv", ["maskline", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         code = ended.value.code
         assert code is None or isinstance(code, int)
         return Ran(code or 0, captured.out, captured.err)
