@@ -123,22 +123,20 @@ class Attempt:
     async def _segment(self, photo: bytes, job: Job, model: Engine, turn: Turn) -> Segmentation:
         inference = self._services.inference
         await turn.come()
-        async with inference.slots:
+        async with inference.slot() as slot:
             turn.pass_on()
             log.debug("segmentation.started")
             try:
-                return self._segmented(
-                    await inference.segment(photo, model=model, outputs=job.outputs)
-                )
+                return self._segmented(await slot.segment(photo, model=model, outputs=job.outputs))
             except Unavailable as error:
                 failed = error
         # Out of its slot: while it waits for the model's server, jobs of other models go on.
 
         async def again() -> Segmentation:
             await inference.check(model)
-            async with inference.slots:
+            async with inference.slot() as slot:
                 await self._publish_start()
-                return await inference.segment(photo, model=model, outputs=job.outputs)
+                return await slot.segment(photo, model=model, outputs=job.outputs)
 
         return self._segmented(
             await self._services.holds.until_available(

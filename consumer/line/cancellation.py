@@ -69,7 +69,7 @@ class Cancellations:
                 raise JobCancelled from None
             raise
         finally:
-            del self._running[job_id, offset]
+            self._running.pop((job_id, offset), None)
 
     def forget(self, through: int) -> None:
         """Drop what only concerns records up to and including offset `through`."""
@@ -98,6 +98,8 @@ class Cancellations:
             return
         before = max(cancel.before_offset, self._before.get(cancel.job_id, 0))
         self._before[cancel.job_id] = before
-        for (job_id, offset), task in self._running.items():
-            if job_id == cancel.job_id and offset < before:
-                task.cancel()
+        covered = [key for key in self._running if key[0] == cancel.job_id and key[1] < before]
+        for key in covered:
+            # Taken out, since each job is cancelled once: a second cancel would interrupt what
+            # the job does to end, and the count of cancels tells ours from the lane's.
+            self._running.pop(key).cancel()

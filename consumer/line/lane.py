@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from consumer.errors import LaneHalted
+from consumer.errors import LaneHalted, LaneLost
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn, Turns
@@ -90,8 +90,11 @@ class Lane:
 
     def check(self) -> None:
         """Raise what ended the lane, if anything did."""
-        if self._settler is not None and self._settler.done() and not self._settler.cancelled():
-            self._settler.result()
+        if self.halted is not None or self._settler is None or not self._settler.done():
+            return
+        if self._settler.cancelled():
+            raise LaneLost("the lane's settler was cancelled")
+        self._settler.result()
 
     async def settled(self) -> None:
         """Wait until a batch is settled, or the lane has ended."""
@@ -151,6 +154,8 @@ class Lane:
         for task in self._tasks:
             if not task.done():
                 break
+            if task.cancelled():  # the lane cancels its tasks only after its settler
+                raise LaneLost(f"{task.get_name()} was cancelled, and neither a user nor we did it")
             outcome = task.result()
             batch.append(outcome)
             failed = outcome.state == "failed"
