@@ -49,9 +49,7 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
             throughput=throughput,
             from_offset=from_offset,
         )
-        report = Report(
-            settings.line, line=line, inference=services.inference, throughput=throughput
-        )
+        report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
         await stack.enter_async_context(
             ProbeServer(

@@ -1,14 +1,12 @@
 """An attempt at a job: its stages, what it publishes of itself, and the outcome that it ends in."""
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
 
-from consumer.errors import JobFailed, LaneLost, Unavailable
+from consumer.errors import JobFailed, Unavailable
 from consumer.job.collaborators import AttemptLedger, EventPublisher
 from consumer.job.events import status_event
 from consumer.job.outcome import Failure, Outcome
@@ -23,8 +21,6 @@ from segmentation.model.engine import Engine
 from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
-
-ABANDON_SECONDS = 2.0
 
 
 class Attempt:
@@ -96,15 +92,17 @@ class Attempt:
         )
 
     async def publish_abandoned(self) -> None:
-        """Publish that a live process gives the job up: the ledger must not count a crash."""
+        """Publish that a live process gives the job up: the ledger must not count a crash.
+
+        Raises:
+            LaneLost: the event can't be published.
+        """
         if self._began:
-            with contextlib.suppress(LaneLost, TimeoutError):
-                async with asyncio.timeout(ABANDON_SECONDS):
-                    await self._publish_retry(
-                        "internal_error",
-                        "the consumer left; the next owner begins the job again",
-                        stage="line",
-                    )
+            await self._publish_retry(
+                "internal_error",
+                "the consumer left; the next owner begins the job again",
+                stage="line",
+            )
 
     async def _fetch(self, job: Job, turn: Turn) -> bytes:
         await turn.come()
@@ -186,9 +184,9 @@ class Attempt:
         event = status_event(
             self._record, "processing", job=self._job, model=self._model, attempt=self._number
         )
+        self._began = True  # before: the event may be published and its answer be lost
         at = await self._publisher.publish(event, self._record)
         self._ledger.started(self._record.offset, self._number, at=at)
-        self._began = True
 
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
         self._retried = True

@@ -20,7 +20,7 @@ from consumer.errors import LaneHalted, LaneLost
 from consumer.job.events import message, terminal_event
 from consumer.job.outcome import Failure, Outcome
 from consumer.job.record import Record
-from consumer.kafka.clients import start_producer, stop_producer
+from consumer.kafka.clients import producer_up, start_producer, stop_producer
 from consumer.kafka.connection import connection_options
 from consumer.settings import KafkaSettings
 from schemas.dead_letter import dead_letter_headers
@@ -61,6 +61,11 @@ class Settlement:
 
     async def __aexit__(self, *_: object) -> None:
         await stop_producer(self._producer)
+
+    @property
+    def up(self) -> bool:
+        """Whether the producer is at work."""
+        return producer_up(self._producer)
 
     async def settle(self, batch: Sequence[Outcome], *, bookmark: str) -> None:
         """Commit the batch's terminal events, its dead letters and the offset after it.
