@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def begun(log: Path) -> Counter[int]:
     return Counter(line["offset"] for line in said(log, "fetch.started"))
 
 
-def said(log: Path, event: str) -> list[dict[str, object]]:
+def said(log: Path, event: str) -> list[dict[str, Any]]:
     """The lines of a consumer's log about one event."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("event") == event]
