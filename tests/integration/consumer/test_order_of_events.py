@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from consumer.kafka import clients
 from consumer.line.membership import Membership
 from consumer.settings import KafkaSettings, load
-from tests.integration.consumer.conftest import Bench
+from tests.support.bench import Bench
+from tests.support.consumer_process import until
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +27,7 @@ async def test_two_cancels_of_one_job_in_one_fetch_end_it_once(bench: Bench) -> 
     await bench.submit("stuck", photo)
     await bench.submit("behind", photo)
     consumer = bench.start()
-    consumer.wait_not_ready("MASK_COMPONENT_SECRET")
+    await consumer.until_holding("MASK_COMPONENT_SECRET")
     cancel = {"job_id": "stuck", "before_offset": 2, "requested_at": "2026-11-22T10:00:00.000Z"}
     await send_together(bench, bench.line.control, [cancel, cancel, cancel])
     events = await bench.terminal_events(2)
@@ -45,10 +46,10 @@ async def test_jobs_that_finished_behind_a_slow_head_count_no_crash_when_the_own
     await bench.submit("behind", photo)
     for attempt in (1, 2, 3):
         consumer = bench.start(SHUTDOWN_GRACE_SECONDS=0)
-        await bench.events_until(partial(is_start, "slow", attempt))
-        await bench.events_until(partial(is_start, "behind", attempt))
-        consumer.wait_until(partial(are_stored, bench, offset=1, times=attempt))
-        assert consumer.end() == 0
+        await bench.event(partial(is_start, "slow", attempt))
+        await bench.event(partial(is_start, "behind", attempt))
+        await until(partial(are_stored, bench, offset=1, times=attempt), "masks are stored")
+        await consumer.end()
     bench.stack.mask_assets.behave()
     bench.start()
     events = await bench.terminal_events(2)
@@ -64,15 +65,15 @@ async def test_from_offset_does_not_end_the_standby_that_takes_over(
         await bench.submit(f"job-{number}", photo)
     await admin.delete_records({TopicPartition(bench.line.jobs, 0): RecordsToDelete(2)})
     owner = bench.start("--from-offset", "2")
-    owner.wait_until(lambda: owner.get("/stats").json()["assigned"])
+    await owner.until_assigned()
     standby = bench.start("--from-offset", "2")
-    standby.wait_ready()
+    await standby.until_ready()
     await bench.terminal_events(2)
-    assert owner.end() == 0
+    await owner.end()
     await bench.submit("later", photo)
     events = await bench.terminal_events(3)
     assert [event["source"]["offset"] for event in events] == [2, 3, 4]
-    assert standby.process.poll() is None
+    standby.check_running()
 
 
 async def test_a_membership_that_ends_while_the_broker_is_silent_leaves_nothing_behind(
@@ -117,7 +118,7 @@ def is_start(job: str, attempt: int, event: dict[str, Any]) -> bool:
 
 async def send_together(bench: Bench, topic: str, values: list[dict[str, object]]) -> None:
     """Write records that a reader gets in one fetch: they are one batch."""
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
         batch = producer.create_batch()
         for value in values:

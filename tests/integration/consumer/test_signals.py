@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.consumer.conftest import Bench
+from tests.support.bench import Bench
 
 SECONDS = 60.0
 AS_PROCESS_1 = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
@@ -47,8 +47,9 @@ async def test_each_of_them_lets_what_is_in_flight_be_settled(
     bench.stack.mask_assets.misbehave(delay_ms=(2_000, 2_000))
     await bench.submit("slow", bench.put_photo())
     consumer = bench.start()
-    await bench.events_until(lambda event: event["state"] == "processing")
-    assert consumer.end(number) == 0
+    await bench.event(lambda event: event["state"] == "processing")
+    consumer.signal(number)
+    assert await consumer.exit_code() == 0
     assert [event["state"] for event in await bench.terminal_events(1)] == ["completed"]
 
 

@@ -1,15 +1,16 @@
 """No probe and no metric says what isn't so."""
 
-import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.line.membership import SESSION_SECONDS
-from tests.integration.consumer.conftest import Bench, Consumer
+from producer_tools.local import ports
+from tests.support.bench import Bench
+from tests.support.consumer_process import ConsumerProcess, until
 
 pytestmark = pytest.mark.integration
 
@@ -20,17 +21,17 @@ async def test_the_lag_grows_while_the_line_holds(bench: Bench) -> None:
     photo = bench.put_photo()
     await bench.submit("first", photo)
     consumer = bench.start(MAX_IN_FLIGHT=2)
-    consumer.wait_not_ready("MASK_COMPONENT_SECRET")
+    await consumer.until_holding("MASK_COMPONENT_SECRET")
     for number in range(9):
         await bench.submit(f"job-{number}", photo)
-    consumer.wait_until(lambda: metric(consumer, "mask_lag") == 10)
-    consumer.wait_until(lambda: consumer.get("/stats").json()["queue_current"] == 10)
-    assert metric(consumer, "mask_position") == 0
-    assert metric(consumer, "mask_in_flight") == 2
+    await until_lag(consumer, 10)
+    assert (await consumer.stats())["queue_current"] == 10
+    assert await metric(consumer, "mask_position") == 0
+    assert await metric(consumer, "mask_in_flight") == 2
     bench.stack.mask_assets.behave()
     await bench.terminal_events(10)
-    consumer.wait_until(lambda: metric(consumer, "mask_lag") == 0)
-    assert metric(consumer, "mask_position") == 10
+    await until_lag(consumer, 0)
+    assert await metric(consumer, "mask_position") == 10
 
 
 async def test_the_lag_grows_while_the_line_has_halted(bench: Bench) -> None:
@@ -39,17 +40,17 @@ async def test_the_lag_grows_while_the_line_has_halted(bench: Bench) -> None:
     photo = bench.put_photo()
     for number in range(3):
         await bench.submit(f"bad-{number}", photo)
-    consumer = bench.start(DEAD_LETTER_LIMIT=3, MAX_IN_FLIGHT=1, LOG_FORMAT="json")
-    consumer.wait_not_ready("3 dead letters in a row")
+    consumer = bench.start(DEAD_LETTER_LIMIT=3, MAX_IN_FLIGHT=1)
+    await consumer.until_halted("3 dead letters in a row")
     for number in range(5):
         await bench.submit(f"job-{number}", photo)
-    consumer.wait_until(lambda: metric(consumer, "mask_lag") == 5)
-    assert metric(consumer, "mask_position") == 3
-    assert metric(consumer, "mask_in_flight") == 0
-    assert consumer.get("/stats").json()["queue_current"] == 5
-    assert consumer.get("/readyz?exclude=not_halted").status_code == 200
-    assert consumer.end() == 0
-    events = [json.loads(line)["event"] for line in consumer.log.read_text().splitlines()]
+    await until_lag(consumer, 5)
+    assert await metric(consumer, "mask_position") == 3
+    assert await metric(consumer, "mask_in_flight") == 0
+    assert (await consumer.stats())["queue_current"] == 5
+    assert (await consumer.get("/readyz?exclude=not_halted"))[0] == 200
+    await consumer.end()
+    events = [entry["event"] for entry in consumer.entries()]
     assert events.index("line.halted") > events.index("lane.opened")
     assert "lane.opened" not in events[events.index("line.halted") :]
 
@@ -57,23 +58,23 @@ async def test_the_lag_grows_while_the_line_has_halted(bench: Bench) -> None:
 async def test_an_idle_line_is_not_ready_while_kafka_is_away(bench: Bench) -> None:
     """Within the session's time-out and a little; and ready again when it is back."""
     consumer = bench.start()
-    consumer.wait_until(lambda: consumer.get("/stats").json()["assigned"])
-    consumer.wait_ready()
+    await consumer.until_assigned()
+    await consumer.until_ready()
     with paused_kafka(bench):
-        begin = asyncio.get_running_loop().time()
-        consumer.wait_not_ready("Kafka hasn't told")
-        took = asyncio.get_running_loop().time() - begin
-        assert consumer.get("/livez").status_code == 200
+        took = await consumer.until_answered(
+            "/readyz", lambda status, body: status == 503 and not body["checks"]["kafka"]["ok"]
+        )
+        assert (await consumer.get("/livez"))[0] == 200
     assert took < SESSION_SECONDS + 4
-    consumer.wait_ready()
+    await consumer.until_ready()
 
 
 async def test_readyz_names_no_users_object(bench: Bench) -> None:
     """S3 is out of reach: whoever asks learns that, and not whose photo is waited for."""
     await bench.submit("job", "s3://mask-uploads/u-42/at-home.jpg")
     consumer = bench.start(S3_ENDPOINT_URL="http://127.0.0.1:1")
-    consumer.wait_not_ready("storage_unavailable")
-    assert "u-42" not in consumer.get("/readyz").text
+    await consumer.until_holding("storage_unavailable")
+    assert "u-42" not in str(await consumer.get("/readyz"))
 
 
 @contextmanager
@@ -86,8 +87,19 @@ def paused_kafka(bench: Bench) -> Iterator[None]:
         bench.stack.kafka.resume()
 
 
-def metric(consumer: Consumer, name: str) -> float:
+async def until_lag(consumer: ConsumerProcess, lag: int) -> None:
+    """Wait until `mask_lag` is that."""
+
+    async def is_so() -> bool:
+        return await metric(consumer, "mask_lag") == lag
+
+    await until(is_so, f"a lag of {lag}", seconds=30)
+
+
+async def metric(consumer: ConsumerProcess, name: str) -> float:
     """The value of a metric without labels."""
-    families = text_string_to_metric_families(consumer.get("/metrics").text)
+    async with httpx.AsyncClient(timeout=5) as client:
+        metrics = (await client.get(f"http://{ports.HOST}:{consumer.port}/metrics")).text
+    families = text_string_to_metric_families(metrics)
     (value,) = [one.value for family in families for one in family.samples if one.name == name]
     return float(value)

@@ -86,7 +86,7 @@ async def test_readyz_shows_every_check() -> None:
 
 async def test_readyz_leaves_checks_out_when_asked() -> None:
     """A fix for a hold must be able to roll out; what is left out is still shown."""
-    consumer = Consumer()
+    consumer = FakeConsumer()
     consumer.checks["not_holding"] = Check(ok=False, detail="storage_unavailable: no route")
     consumer.checks["not_halted"] = Check(ok=False, detail="offsets are gone")
     async with consumer.server() as server:
@@ -102,7 +102,7 @@ async def test_readyz_leaves_checks_out_when_asked() -> None:
 
 async def test_half_requests_are_bounded_and_no_probe_waits_for_them() -> None:
     """Whoever opens hundreds of connections takes no files away from the line."""
-    async with Consumer().server() as server:
+    async with FakeConsumer().server() as server:
         open_files = psutil.Process().num_fds()
         writers = []
         for _ in range(3 * MOST):
@@ -125,7 +125,7 @@ async def test_a_connection_that_stalls_is_closed(
     """Within seconds, whatever it is that doesn't come."""
     assert brief_connection.LIFE_SECONDS <= 10
     monkeypatch.setattr(brief_connection, "LIFE_SECONDS", 0.1)
-    async with Consumer().server() as server:
+    async with FakeConsumer().server() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(begun)
         with contextlib.suppress(ConnectionResetError):

@@ -14,7 +14,7 @@ from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
 from segmentation.model.engine import Engine, Tensor
 from segmentation.segment import ImageLimits
-from tests.models import write_trivial_body_model
+from tests.support.models import write_trivial_body_model
 
 SECONDS = 30.0
 
