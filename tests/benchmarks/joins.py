@@ -12,7 +12,7 @@ from pathlib import Path
 from producer_tools.local.stack import LocalStack
 from tests.benchmarks.tables import show
 from tests.support.bench import Bench
-from tests.support.consumer_process import ConsumerProcess, until
+from tests.support.consumer_process import ConsumerProcess
 from tests.support.line_names import LineNames, create_topics
 from tests.support.logs import logged_at
 from tests.support.models import write_trivial_body_model
@@ -77,11 +77,7 @@ async def _feed(bench: Bench, owner: ConsumerProcess) -> None:
         for _ in range(AT_ONCE):
             await bench.submit(f"job-{number}-{number % AT_ONCE}", photo)
             number += 1
-        taken = number - AT_ONCE
-        await until(
-            lambda taken=taken: len(owner.entries("fetch.started")) >= taken,
-            "the owner goes on",
-        )
+        await owner.until_logged("fetch.started", times=number - AT_ONCE)
 
 
 def _begun(owner: ConsumerProcess) -> list[float]:
