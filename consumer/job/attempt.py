@@ -54,6 +54,8 @@ class Attempt:
 
     def read(self) -> Job:
         """Read the job from its record; raise `InvalidMessage` where it isn't one."""
+        if self._record.unreadable:
+            raise InvalidMessage(f"the record can't be read: {self._record.unreadable}")
         job = self._job = Job.read(self._record.value)
         structlog.contextvars.bind_contextvars(job_id=job.job_id)
         return job

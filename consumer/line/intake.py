@@ -13,16 +13,17 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from aiokafka.structs import ConsumerRecord
 
-from consumer.errors import LaneLost
+from consumer.errors import LaneHalted, LaneLost
 from consumer.job.record import Record
 from consumer.kafka.clients import stop_consumer
 from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import AnyRecord, Reader, UnreadableRecord
 from consumer.line.lane import Lane
+from consumer.line.start import why_not_from
 from consumer.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ IDLE_SECONDS = 1.0
 # partition that is paused it throws that away, up to 1 MiB, to read it again with each poll.
 _NO_PARTITION = TopicPartition("", 0)
 
-OpenLane = Callable[[AIOKafkaConsumer, TopicPartition, AsyncExitStack], Awaitable[tuple[Lane, int]]]
+OpenLane = Callable[[Reader, TopicPartition, AsyncExitStack], Awaitable[tuple[Lane, int]]]
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -56,7 +57,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settings = settings
         self._open_lane = open_lane
         self._drain_seconds = drain_seconds
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = Reader(
             group_id=settings.consumer_group,
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -71,7 +72,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._opening = asyncio.Lock()
         self._resources = AsyncExitStack()
         self._position: int | None = None
-        self._one_at_a_time = False
         self.joined = False
         self.assigned: TopicPartition | None = None
         self.lane: Lane | None = None
@@ -176,18 +176,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._resources.aclose()
 
     async def _take(self, lane: Lane) -> None:
-        room = 1 if self._one_at_a_time else lane.room
         try:
-            batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=room)
+            batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=lane.room)
         except NoOffsetForPartitionError:
             return  # raised for the time before the lane's own seek
-        except OffsetOutOfRangeError as error:
-            await lane.halt(f"the jobs topic no longer holds what comes next: {error}")
+        except OffsetOutOfRangeError:
+            await self._halt_before_what_is_gone(lane)
             return
-        except UnicodeDecodeError as error:
-            await self._halt_before_unreadable(lane, error)
-            return
-        self._one_at_a_time = False
         for records in batches.values():
             for record in records:
                 # A lane closed meanwhile leaves the record to the partition's next owner.
@@ -195,22 +190,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                     lane.take(_as_arrived(record))
                     self._position = record.offset + 1
 
-    async def _halt_before_unreadable(self, lane: Lane, error: UnicodeDecodeError) -> None:
-        """Take and settle what comes before the record; then halt, since only a person may skip it.
-
-        aiokafka can't give us a record with a header whose name is no UTF-8, not even to put it
-        aside; what it read before that record in the same call, it gives when asked again.
-        """
-        if not self._one_at_a_time:
-            self._one_at_a_time = True
-        elif lane.in_flight:
+    async def _halt_before_what_is_gone(self, lane: Lane) -> None:
+        """Settle what was taken, since that is here; then halt, and say what is gone."""
+        if lane.in_flight:
             await self._poll_nothing(lane.settled())
-        elif self.assigned is not None:
-            offset = await self._consumer.position(self.assigned)
-            await lane.halt(
-                f"the record at offset {offset} can't be read, a header's name is no UTF-8"
-                f" ({error}): `maskline consume --from-offset {offset + 1}` goes on without it"
-            )
+        elif self.assigned is not None and self._position is not None:
+            why = await why_not_from(self._consumer, self.assigned, self._position)
+            await lane.halt(LaneHalted(why))
 
     async def _poll_nothing(self, event: Awaitable[object]) -> None:
         """Wait a moment for `event`, then show the group that we are there, taking no record."""
@@ -228,7 +214,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("group.not_left", reason="the session's time-out serves too")
 
 
-def _as_arrived(record: "ConsumerRecord[bytes | None, bytes | None]") -> Record:
+def _as_arrived(record: AnyRecord) -> Record:
+    unreadable = record if isinstance(record, UnreadableRecord) else None
     return Record(
         topic=record.topic,
         partition=record.partition,
@@ -236,5 +223,7 @@ def _as_arrived(record: "ConsumerRecord[bytes | None, bytes | None]") -> Record:
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
-        headers=tuple(record.headers),
+        headers=record.headers,
+        unreadable=unreadable.reason if unreadable else "",
+        value_bytes=unreadable.value_bytes if unreadable else None,
     )

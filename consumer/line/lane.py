@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from consumer.errors import LaneHalted
+from consumer.errors import LaneHalted, LaneLost
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn, Turns
@@ -24,6 +24,11 @@ log = structlog.get_logger()
 
 Execute = Callable[[Record, Turn, Turn], Coroutine[Any, Any, Outcome]]
 Settle = Callable[[Sequence[Outcome]], Awaitable[None]]
+IsLifted = Callable[[int], bool]
+
+
+def _never(_: int) -> bool:
+    return False
 
 
 class Lane:
@@ -33,21 +38,22 @@ class Lane:
         self,
         *,
         capacity: int,
-        dead_letter_limit: int,
         execute: Execute,
         settle: Settle,
         settle_interval: float = 0.0,
         isolate_through: int = -1,
+        is_lifted: IsLifted = _never,
     ) -> None:
-        """Hold `capacity` jobs; halt after `dead_letter_limit` failures in a row (0: never).
+        """Hold `capacity` jobs.
 
         `execute` turns a record into its outcome, given its turns to fetch and to segment.
-        `settle` makes a batch of outcomes durable; it raises `LaneLost` where it can't. A busy lane
-        lets `settle_interval` seconds pass from one batch to the next. Records up to offset
-        `isolate_through` run one at a time: a crash then counts against its cause alone.
+        `settle` makes a batch of outcomes durable; it raises `LaneLost` where it can't, and
+        `LaneHalted` where a person must look. A busy lane lets `settle_interval` seconds pass from
+        one batch to the next. Records up to offset `isolate_through` run one at a time: a crash
+        then counts against its cause alone. `is_lifted` says of a halt behind an offset whether
+        `maskline resume` has lifted it.
         """
         self._capacity = capacity
-        self._dead_letter_limit = dead_letter_limit
         self._execute = execute
         self._settle = settle
         self._settle_interval = settle_interval
@@ -60,8 +66,9 @@ class Lane:
         self._segmentations = Turns()
         self._taken = asyncio.Event()
         self._settled = asyncio.Event()
-        self._failures_in_a_row = 0
         self._settler: asyncio.Task[None] | None = None
+        self._is_lifted = is_lifted
+        self._halted_after: int | None = None
         self.halted: str | None = None
 
     @property
@@ -92,6 +99,8 @@ class Lane:
         """Raise what ended the lane, if anything did."""
         if self._settler is not None and self._settler.done() and not self._settler.cancelled():
             self._settler.result()
+        if self._halted_after is not None and self._is_lifted(self._halted_after):
+            raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
     async def settled(self) -> None:
         """Wait until a batch is settled, or the lane has ended."""
@@ -107,10 +116,11 @@ class Lane:
         await self._stop_settling()
         await self._abandon()
 
-    async def halt(self, reason: str) -> None:
-        """Settle nothing more until an operator restarts the consumer; log the reason."""
-        self.halted = reason
-        log.error("line.halted", reason=reason)
+    async def halt(self, reason: LaneHalted) -> None:
+        """Settle nothing more until an operator says how to go on; log the reason."""
+        self.halted = str(reason)
+        self._halted_after = reason.after
+        log.error("line.halted", reason=str(reason))
         await self._stop_settling()
         await self._abandon()
         self._settled.set()
@@ -129,14 +139,8 @@ class Lane:
                 for _ in batch:
                     self._tasks.popleft()
                 self._settled.set()
-                if self._failures_in_a_row == self._dead_letter_limit != 0:
-                    await self.halt(
-                        f"{self._failures_in_a_row} dead letters in a row (DEAD_LETTER_LIMIT),"
-                        f" the last one of offset {batch[-1].record.offset}: mend what their error"
-                        " codes name, then restart the consumer"
-                    )
         except LaneHalted as reason:
-            await self.halt(str(reason))
+            await self.halt(reason)
         finally:
             self._settled.set()
 
@@ -151,12 +155,7 @@ class Lane:
         for task in self._tasks:
             if not task.done():
                 break
-            outcome = task.result()
-            batch.append(outcome)
-            failed = outcome.state == "failed"
-            self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
-            if self._failures_in_a_row == self._dead_letter_limit != 0:
-                break
+            batch.append(task.result())
         return batch
 
     async def _let_grow(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -14,12 +15,15 @@ from consumer.errors import LaneHalted, LaneLost
 from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Outcome
 from consumer.job.services import Services
+from consumer.kafka.topics import message_limits
 from consumer.line.cancellation import Cancellations
+from consumer.line.failures import FailuresInARow
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.settlement import Settlement
-from consumer.line.start import find_start
+from consumer.line.settler import Settler, halted_for
+from consumer.line.start import Start, find_start
 from consumer.line.status import StatusPublisher
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
@@ -51,6 +55,8 @@ class Line:
         self._from_offset = from_offset
         self.intake: Intake | None = None
         self.lost: str | None = None
+        self.cancellations: Cancellations | None = None
+        self._settler: Settler | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then settle what is in flight and leave the group."""
@@ -83,40 +89,67 @@ class Line:
         self, consumer: AIOKafkaConsumer, partition: TopicPartition, resources: AsyncExitStack
     ) -> tuple[Lane, int]:
         """Fence the former owner first: only then is its committed offset final."""
-        settlement = await resources.enter_async_context(Settlement(self._kafka, partition))
-        publisher = await resources.enter_async_context(StatusPublisher(self._kafka))
-        cancellations = await resources.enter_async_context(Cancellations(self._kafka))
-
-        async def settle(batch: Sequence[Outcome]) -> None:
-            begin, last = time.perf_counter(), batch[-1].record.offset
-            await settlement.settle(batch, bookmark=self._ledger.bookmark(after=last))
-            self._ledger.forget(through=last)
-            cancellations.forget(through=last)
-            self._throughput.settled(batch, seconds=time.perf_counter() - begin)
-            self._from_offset = None
-
-        executor = JobExecutor(
-            self.services, publisher=publisher, ledger=self._ledger, cancels=cancellations
+        limits = await message_limits(self._kafka)
+        settlement = await resources.enter_async_context(
+            Settlement(self._kafka, partition, limits=limits)
         )
+        publisher = await resources.enter_async_context(
+            StatusPublisher(self._kafka, limit=limits.status)
+        )
+        cancellations = await resources.enter_async_context(Cancellations(self._kafka))
+        self.cancellations = cancellations
         new_lane = partial(
             Lane,
             capacity=self._limits.max_in_flight,
-            dead_letter_limit=self._limits.dead_letter_limit,
-            execute=executor.execute,
-            settle=settle,
+            execute=JobExecutor(
+                self.services, publisher=publisher, ledger=self._ledger, cancels=cancellations
+            ).execute,
             settle_interval=SETTLE_INTERVAL_SECONDS,
+            is_lifted=cancellations.is_lifted,
         )
         try:
-            start, bookmark = await find_start(
-                consumer, partition, settings=self._kafka, from_offset=self._from_offset
-            )
+            start = await self._find_start(consumer, partition, cancellations)
         except LaneHalted as reason:
-            lane = new_lane()
-            await lane.halt(str(reason))
+            lane = new_lane(settle=_settle_nothing)
+            await lane.halt(reason)
             return lane, 0
-        await self._ledger.read(self._kafka, partition, bookmark=bookmark, start=start)
+        await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
         self.lost = None
-        return new_lane(isolate_through=self._ledger.last_crashed()), start
+        settler = self._settler = self._new_settler(settlement, cancellations, start)
+        isolate_through = self._ledger.last_crashed()
+        return new_lane(settle=settler.settle, isolate_through=isolate_through), start.offset
+
+    async def _find_start(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, cancellations: Cancellations
+    ) -> Start:
+        """Give the start; raise `LaneHalted` also where a former owner halted, unless lifted."""
+        if self._settler is not None and self._settler.has_settled:
+            self._from_offset = None  # it has served
+        start = await find_start(
+            consumer, partition, settings=self._kafka, from_offset=self._from_offset
+        )
+        after = start.halted_after
+        if after is None:
+            return start
+        if not cancellations.is_lifted(after):
+            raise halted_for(start.failures, after=after)
+        return replace(start, failures=0)
+
+    def _new_settler(
+        self, settlement: Settlement, cancellations: Cancellations, start: Start
+    ) -> Settler:
+        return Settler(
+            settlement,
+            ledger=self._ledger,
+            cancellations=cancellations,
+            failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
+            throughput=self._throughput,
+            topic_id=start.topic_id,
+        )
+
+
+async def _settle_nothing(_: Sequence[Outcome]) -> None:
+    """What a lane settles that halted before it was opened."""
 
 
 async def _pause(losses: int, stop: asyncio.Event) -> None:

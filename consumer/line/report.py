@@ -40,10 +40,13 @@ class Report:
         opened = lane is not None or (joined and intake is not None and intake.assigned is None)
         halted = lane.halted if lane is not None else None
         holding = self._line.services.holds.reasons()
+        control = self._line.cancellations if lane is not None else None
+        unheard = control.unheard if control else None
         return {
             "models": Check(ok=True, detail=", ".join(self._line.services.catalog.names)),
             "group": Check(ok=joined, detail=_or_ok(not joined, self._line.lost or "joining")),
             "lane": Check(ok=opened, detail=_or_ok(not opened, self._line.lost or "opening")),
+            "control_heard": Check(ok=unheard is None, detail=unheard or "ok"),
             "not_halted": Check(ok=halted is None, detail=halted or "ok"),
             "not_holding": Check(ok=not holding, detail="; ".join(holding) or "ok"),
         }

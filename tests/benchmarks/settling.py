@@ -21,7 +21,9 @@ from consumer.job.events import message, terminal_event
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn
+from consumer.kafka.committed import Kept, read_committed_offset
 from consumer.kafka.connection import connection_options
+from consumer.kafka.topics import MessageLimits
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.line import SETTLE_INTERVAL_SECONDS
@@ -90,11 +92,14 @@ async def _in_runs(kafka: KafkaSettings, jobs: int, *, in_flight: int) -> float:
     async def open_lane(
         consumer: AIOKafkaConsumer, partition: TopicPartition, resources: AsyncExitStack
     ) -> tuple[Lane, int]:
-        settlement = await resources.enter_async_context(Settlement(kafka, partition))
+        jobs_id = (await read_committed_offset(kafka, partition)).topic_id
+        settlement = await resources.enter_async_context(
+            Settlement(kafka, partition, limits=MessageLimits())
+        )
 
         async def settle(run: Sequence[Outcome]) -> None:
             nonlocal left
-            await settlement.settle(run, bookmark="")
+            await settlement.settle(run, kept=Kept(topic_id=jobs_id))
             left -= len(run)
             if left == 0:
                 ended.set()
@@ -102,7 +107,6 @@ async def _in_runs(kafka: KafkaSettings, jobs: int, *, in_flight: int) -> float:
         begun.append(time.perf_counter())
         lane = Lane(
             capacity=in_flight,
-            dead_letter_limit=0,
             execute=_nothing,
             settle=settle,
             settle_interval=SETTLE_INTERVAL_SECONDS,
@@ -163,7 +167,12 @@ async def _one_by_one(kafka: KafkaSettings, jobs: int) -> float:
                 value=arrived.value,
                 headers=tuple(arrived.headers),
             )
-            event = message(terminal_event(_outcome(record)), record, group=kafka.consumer_group)
+            event = message(
+                terminal_event(_outcome(record)),
+                record,
+                group=kafka.consumer_group,
+                limit=MessageLimits().status,
+            )
             await producer.send_and_wait(kafka.status_topic, partition=0, **event)
             await consumer.commit()
             left -= 1

@@ -49,7 +49,7 @@ async def test_what_is_read_ahead_is_read_once_however_long_the_lane_is_full(
 
         monkeypatch.setattr(consumer._client, "send", send_seen)
         monkeypatch.setattr(consumer, "getmany", getmany_seen)
-        lane = Lane(capacity=1, dead_letter_limit=0, execute=_without_end, settle=_never)
+        lane = Lane(capacity=1, execute=_without_end, settle=_never)
         return lane, 0
 
     settings = load(KafkaSettings)

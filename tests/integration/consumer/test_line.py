@@ -151,23 +151,6 @@ async def test_offsets_that_retention_took_halt_the_line_until_a_person_names_wh
     assert [event["source"]["offset"] for event in events] == [0, 3]
 
 
-async def test_too_many_dead_letters_in_a_row_halt_the_line(
-    bench: Bench, admin: AIOKafkaAdminClient
-) -> None:
-    """Right behind the one that was too many: what follows stays for after the restart."""
-    for number in range(5):
-        await bench.send(bench.line.jobs, f"bad-{number}", b"{")
-    consumer = bench.start(DEAD_LETTER_LIMIT=3)
-    await consumer.until_halted("3 dead letters in a row")
-    assert len(await bench.terminal_events(3)) == 3
-
-    async def is_committed() -> bool:
-        return await committed_offset(admin, bench.line.group, bench.line.jobs) == 3
-
-    await until(is_committed, "the offset behind the third is committed")
-    await consumer.end()
-
-
 async def test_a_standby_is_ready_and_takes_over(bench: Bench) -> None:
     """Warm, in the group, without a lane; after the owner's clean leave it goes on."""
     photo = bench.put_photo()

@@ -29,7 +29,6 @@ class LaneBench:
         self,
         *,
         capacity: int = 8,
-        limit: int = 0,
         isolate_through: int = -1,
         interval: float = 0.0,
     ) -> None:
@@ -40,7 +39,6 @@ class LaneBench:
         self.settling_raises: Exception | None = None
         self.lane = Lane(
             capacity=capacity,
-            dead_letter_limit=limit,
             execute=self._work,
             settle=self._settle,
             settle_interval=interval,
@@ -148,32 +146,6 @@ async def test_a_lane_that_is_lost_raises_and_settles_nothing_more() -> None:
         bench.lane.check()
     await bench.lane.close(drain_seconds=5)
     assert bench.runs == []
-
-
-async def test_too_many_dead_letters_in_a_row_halt_the_line_right_behind_the_last() -> None:
-    bench = LaneBench(limit=3)
-    bench.fail = {1, 2, 3, 4}
-    bench.take(*range(6))
-    for offset in range(6):
-        bench.finish[offset].set()
-    await quiet()
-    assert bench.settled == [0, 1, 2, 3]
-    assert bench.lane.halted is not None
-    assert "DEAD_LETTER_LIMIT" in bench.lane.halted
-    assert bench.lane.in_flight == 0
-    await bench.lane.close(drain_seconds=0)
-
-
-async def test_a_success_in_between_starts_the_count_anew() -> None:
-    bench = LaneBench(limit=3)
-    bench.fail = {0, 1, 3, 4}
-    bench.take(*range(5))
-    for offset in range(5):
-        bench.finish[offset].set()
-    await quiet()
-    assert bench.settled == list(range(5))
-    assert bench.lane.halted is None
-    await bench.lane.close(drain_seconds=0)
 
 
 async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:

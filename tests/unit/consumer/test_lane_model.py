@@ -123,9 +123,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.fetched: list[int] = []
         self.segmented: list[int] = []
         self.next_offset = self.committed
-        self.lane = Lane(
-            capacity=CAPACITY, dead_letter_limit=0, execute=self._work, settle=self._settle
-        )
+        self.lane = Lane(capacity=CAPACITY, execute=self._work, settle=self._settle)
         self.lane.open()
 
     async def _take(self, count: int) -> None:

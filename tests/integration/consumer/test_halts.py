@@ -1,0 +1,197 @@
+"""A halt is kept with what is settled: it outlives restarts and hand-overs, and ends as it says."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+
+from schemas.status import Source, StatusEvent, cloud_event_headers
+from tests.integration.consumer.conftest import Bench, Consumer
+
+pytestmark = pytest.mark.integration
+
+LIMIT = {"DEAD_LETTER_LIMIT": 3}
+
+
+async def test_a_halt_for_dead_letters_outlives_everything_but_a_resume(bench: Bench) -> None:
+    """Right behind the one that was too many; a restart and a standby halt as well."""
+    photo = bench.put_photo()
+    for number in range(4):
+        await bench.submit(f"bad-{number}", photo, model="nonesuch")
+        await bench.send(bench.line.jobs, f"garbage-{number}", b"{")
+    await bench.submit("good", photo)
+    consumer = bench.start(**LIMIT)
+    consumer.wait_not_ready("3 dead letters in a row")
+    assert "offset 4" in reason(consumer)
+    assert len(await bench.terminal_events(5)) == 5
+
+    consumer.end()
+    owner = bench.start(**LIMIT)
+    owner.wait_not_ready("3 dead letters in a row")
+    standby = bench.start(**LIMIT)
+    standby.wait_until(lambda: standby.get("/readyz").json()["checks"]["group"]["ok"])
+    owner.end()
+    standby.wait_until(lambda: standby.get("/stats").json()["assigned"])
+    standby.wait_not_ready("maskline resume")
+    assert len(await bench.terminal_events(5)) == 5
+
+    resumed = bench.maskline("resume")
+    assert (resumed.returncode, "behind offset 4" in resumed.stderr) == (0, True)
+    events = await bench.terminal_events(9)
+    assert [event["source"]["offset"] for event in events] == list(range(9))
+    assert events[8]["state"] == "completed"
+    standby.wait_ready()
+    assert "has not halted" in bench.maskline("resume").stderr
+
+
+async def test_a_resume_of_before_does_not_lift_a_later_halt(bench: Bench) -> None:
+    """It says behind which record the line goes on."""
+    photo = bench.put_photo()
+    for number in range(6):
+        await bench.submit(f"bad-{number}", photo, model="nonesuch")
+    consumer = bench.start(**LIMIT)
+    consumer.wait_not_ready("offset 2")
+    bench.maskline("resume")
+    consumer.wait_not_ready("offset 5")
+    consumer.end()
+    again = bench.start(**LIMIT)
+    again.wait_not_ready("offset 5")
+
+
+async def test_the_count_goes_on_over_a_restart(bench: Bench) -> None:
+    """Restarts now and then would keep a broken line from ever halting."""
+    photo = bench.put_photo()
+    for number in range(2):
+        await bench.submit(f"bad-{number}", photo, model="nonesuch")
+    consumer = bench.start(**LIMIT)
+    await bench.terminal_events(2)
+    consumer.end()
+    await bench.submit("bad-2", photo, model="nonesuch")
+    bench.start(**LIMIT).wait_not_ready("offset 2")
+
+
+async def test_records_deleted_while_the_line_runs_are_named_with_the_way_on(
+    bench: Bench, admin: AIOKafkaAdminClient
+) -> None:
+    """What was taken before is settled; the rest is gone, and the line says which."""
+    photo = bench.put_photo()
+    bench.stack.mask_assets.misbehave(jobs="slow", delay_ms=(4000, 4000))
+    await bench.submit("slow", photo)
+    consumer = bench.start(MAX_IN_FLIGHT=1)
+    await bench.events_until(lambda event: event["state"] == "processing")
+    for number in range(1, 6):
+        await bench.submit(f"job-{number}", photo)
+    jobs = TopicPartition(bench.line.jobs, 0)
+    await admin.delete_records({jobs: RecordsToDelete(before_offset=4)})
+
+    consumer.wait_not_ready("offsets 1 to 3")
+    assert "maskline consume --from-offset 4" in reason(consumer)
+    assert (await bench.terminal_events(1))[0]["state"] == "completed"
+    consumer.end()
+    bench.start("--from-offset", "4")
+    events = await bench.terminal_events(3)
+    assert [event["source"]["offset"] for event in events] == [0, 4, 5]
+
+
+async def test_a_topic_made_anew_is_not_taken_for_the_old_one(
+    bench: Bench, admin: AIOKafkaAdminClient
+) -> None:
+    """It is longer than the old one was: nothing of it is passed over, and the way named works."""
+    photo = bench.put_photo()
+    for number in range(3):
+        await bench.submit(f"old-{number}", photo)
+    consumer = bench.start()
+    await bench.terminal_events(3)
+    consumer.end()
+    await make_anew(bench, admin)
+    for number in range(5):
+        await bench.submit(f"new-{number}", photo)
+
+    consumer = bench.start()
+    consumer.wait_not_ready("was made anew")
+    assert "maskline consume --from-offset 0" in reason(consumer)
+    assert len(await bench.terminal_events(3)) == 3
+    consumer.end()
+    consumer = bench.start("--from-offset", "0")
+    events = await bench.terminal_events(8)
+    assert [event["job_id"] for event in events[3:]] == [f"new-{number}" for number in range(5)]
+    consumer.end()
+    bench.start().wait_ready()
+
+
+async def test_a_topic_made_anew_under_a_running_line_halts_it(
+    bench: Bench, admin: AIOKafkaAdminClient
+) -> None:
+    """Also where the new one is longer already, so that no offset is out of range."""
+    photo = bench.put_photo()
+    bench.stack.mask_assets.misbehave(jobs="slow", delay_ms=(6000, 6000))
+    await bench.submit("old", photo)
+    await bench.submit("slow", photo)
+    consumer = bench.start()
+    await bench.events_until(is_start_of_slow)
+    await make_anew(bench, admin)
+    for number in range(5):
+        await bench.submit(f"new-{number}", photo)
+
+    consumer.wait_not_ready("was made anew")
+    assert "maskline consume --from-offset 0" in reason(consumer)
+    consumer.end()
+    bench.start("--from-offset", "0")
+    events = await bench.terminal_events(6)
+    ended = [event["job_id"] for event in events]
+    assert ended == ["old", *(f"new-{number}" for number in range(5))]
+
+
+async def test_where_the_events_name_no_topic_the_halt_says_what_may_have_happened(
+    bench: Bench,
+) -> None:
+    """Those of the version before; they tell of records beyond the topic's end."""
+    await write_event_of_before(bench, offset=40)
+    await bench.submit("new", bench.put_photo())
+
+    consumer = bench.start()
+    consumer.wait_not_ready("it ends at 1")
+    assert "maskline consume --from-offset 0" in reason(consumer)
+    consumer.end()
+    bench.start("--from-offset", "0")
+    assert (await bench.terminal_events(2))[1]["job_id"] == "new"
+
+
+def reason(consumer: Consumer) -> str:
+    """Why the line has halted."""
+    detail: str = consumer.get("/readyz").json()["checks"]["not_halted"]["detail"]
+    return detail
+
+
+async def make_anew(bench: Bench, admin: AIOKafkaAdminClient) -> None:
+    """Delete the jobs topic and make it again."""
+    await admin.delete_topics([bench.line.jobs])
+    async with asyncio.timeout(30):
+        while bench.line.jobs in await admin.list_topics():  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(0.1)
+    await admin.create_topics([NewTopic(bench.line.jobs, 1, 1)])
+
+
+def is_start_of_slow(event: dict[str, Any]) -> bool:
+    """Whether the slow job is under way, and the one before it is settled."""
+    return (event["job_id"], event["state"]) == ("slow", "processing")
+
+
+async def write_event_of_before(bench: Bench, *, offset: int) -> None:
+    """Write a terminal event without the topic's id."""
+    event = StatusEvent(
+        event_id="1",
+        state="cancelled",
+        occurred_at=datetime.now(UTC),
+        source=Source(topic=bench.line.jobs, partition=0, offset=offset),
+        worker="w",
+    )
+    async with AIOKafkaProducer(bootstrap_servers=bench.stack.kafka.bootstrap_servers) as producer:
+        await producer.send_and_wait(
+            bench.line.status,
+            event.write(),
+            headers=cloud_event_headers(event, bench.line.group),
+        )
