@@ -56,7 +56,9 @@ class Attempt:
         """Read the job from its record; raise `InvalidMessage` where it isn't one."""
         if self._record.unreadable:
             raise InvalidMessage(f"the record can't be read: {self._record.unreadable}")
-        job = self._job = Job.read(self._record.value)
+        # The producer's own is never looked into, and may be as large as the record.
+        job = Job.read(self._record.value).model_copy(update={"metadata": {}})
+        self._job = job
         structlog.contextvars.bind_contextvars(job_id=job.job_id)
         return job
 
