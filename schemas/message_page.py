@@ -26,7 +26,8 @@ Any other record fails with `invalid_message`.
 How a record's value is read: unknown fields are ignored, and an optional field may be null or
 absent. The service also refuses repeated fields, NaN and infinity, numbers of more than 4,300
 digits or outside a double's range, lone surrogates, more than {MAX_NESTING} levels of objects or
-lists, and more than {MAX_PARTS:,} commas, objects and lists together. It accepts more than the JSON Schema in two cases: a time without a zone is UTC, and a
+lists, and more than {MAX_PARTS:,} commas, objects and lists together. It accepts more than the JSON
+Schema in two cases: a time without a zone is UTC, and a
 space may take the place of the `T` in a time.
 """
 
@@ -49,12 +50,12 @@ INTRODUCTIONS = {
     + ", ".join(f"`{code}`" for code in ERROR_CODES)
     + ".\n",
     "dead_letter_headers": "Key, value and headers of the job record as they arrived, followed by"
-    f" these headers, each a UTF-8 string. The dead-letter topic takes"
-    f" {DEAD_LETTER_ROOM // 1024} KiB more than the jobs topic, so that nearly every dead letter fits. If"
-    " one doesn't, or its record can't be unpacked or read, it is written without the parts that"
-    " don't fit or can't be read.\n",
+    f" these headers, each a UTF-8 string. The dead-letter topic takes {DEAD_LETTER_ROOM // 1024}"
+    " KiB more than the jobs topic, so that nearly every dead letter fits. If one doesn't, or its"
+    " record can't be unpacked or read, it is written without the parts that don't fit or can't be"
+    " read.\n",
     "cancel": "A record of the control topic.\n",
-    "resume": "A record of the control topic with the key `!resume`, written by `maskline resume`.\n",
+    "resume": "A record of the control topic. Its key is `!resume`. `maskline resume` writes it.\n",
     "callback_reply": "The service sends the masks in a POST request to `MASK_ASSET_URL`, or to"
     " the job's `callback_url`, as multipart/form-data: the fields "
     + ", ".join(f"`{name}`" for name in callback.FIELDS)

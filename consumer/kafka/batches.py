@@ -14,7 +14,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
-from consumer.kafka.record_stream import MAX_HEADERS, RecordStream
+from consumer.kafka.record_stream import MAX_HEADERS, Parts, RecordStream
 from consumer.kafka.unpacking import Unpackable, unpacked
 
 log = structlog.get_logger()
@@ -98,6 +98,7 @@ class BoundedBatch:
         self.producer_id: int = batch.producer_id
         self.is_transactional: bool = batch.is_transactional
         self.is_control_batch = False
+        self._count: int = _HEADER.unpack_from(data)[-1]
 
     def validate_crc(self) -> bool:
         """Whether the batch is as its producer made it."""
@@ -124,13 +125,14 @@ class BoundedBatch:
 
     def _tolerantly(self, batch: Any, plain: memoryview) -> Iterator[Any]:
         """Read with aiokafka's reader as far as it can."""
-        read = 0
+        read, expected = 0, self.base_offset
         try:
             for record in batch:
-                if len(record.headers) > MAX_HEADERS:
+                odd = len(record.headers) > MAX_HEADERS
+                if odd or not self._is_next(record.offset, expected):
                     break
                 yield record
-                read += 1
+                read, expected = read + 1, record.offset + 1
             else:
                 return
         except Exception as error:
@@ -140,28 +142,48 @@ class BoundedBatch:
     def _slowly(self, pieces: Iterator[bytes | memoryview], *, skip: int = 0) -> Iterator[Any]:
         """Read record by record; what can't be read has an offset of the batch, and a reason."""
         stream = RecordStream(pieces)
-        _, _, _, _, _, _, _, first, last, _, _, _, count = _HEADER.unpack_from(self._data)
-        appended = bool(self._data[_ATTRIBUTES_OFFSET + 1] & 0x08)
+        last = _HEADER.unpack_from(self._data)[8]
         expected = self.base_offset
         try:
-            for index in range(count):
-                parts = stream.next_record()
-                offset = expected if parts.offset is None else self.base_offset + parts.offset
-                expected = offset + 1
-                if index < skip:
-                    continue
-                yield ReadRecord(
-                    offset=offset,
-                    timestamp=last if appended else first + parts.time,
-                    timestamp_type=int(appended),
-                    key=parts.key,
-                    value=parts.value,
-                    headers=parts.headers,
-                    unreadable=parts.unreadable,
-                    value_bytes=parts.value_bytes,
-                )
+            for index in range(self._count):
+                record = self._read(stream.next_record(), expected)
+                expected = record.offset + 1
+                if index >= skip and expected <= self.next_offset:
+                    yield record
         except Unpackable as error:
             yield from _lost(expected, self.next_offset, last, f"its batch can't be read: {error}")
+
+    def _read(self, parts: Parts, expected: int) -> ReadRecord:
+        """Give the record its place and its time."""
+        *_, first, last, _, _, _, _ = _HEADER.unpack_from(self._data)
+        appended = bool(self._data[_ATTRIBUTES_OFFSET + 1] & 0x08)
+        offset, unreadable = expected, parts.unreadable
+        if parts.offset is not None:
+            said = self.base_offset + parts.offset
+            if self._is_next(said, expected):
+                offset = said
+            else:
+                unreadable = f"it says that its offset is {said}, where {expected} comes next"
+        return ReadRecord(
+            offset=offset,
+            timestamp=last if appended else first + parts.time,
+            timestamp_type=int(appended),
+            key=parts.key,
+            value=parts.value,
+            headers=parts.headers,
+            unreadable=unreadable,
+            value_bytes=parts.value_bytes,
+        )
+
+    def _is_next(self, offset: int, expected: int) -> bool:
+        """Whether it can be the next record's offset: there are gaps only where one was removed.
+
+        A broker doesn't look at the offsets in a batch, and one who commits a wrong one passes over
+        all that lies before it.
+        """
+        if self._count == self.next_offset - self.base_offset:
+            return offset == expected
+        return expected <= offset < self.next_offset
 
 
 class PackedLegacyBatch:

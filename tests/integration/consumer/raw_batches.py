@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
-from aiokafka.record.util import calc_crc32c
+from aiokafka.record.util import calc_crc32c, encode_varint
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -64,6 +64,17 @@ def batch_of(records: Sequence[Plain], codec: str = "none") -> bytes:
     for number, (key, value, headers) in enumerate(records):
         builder.append(number, None, key, value, list(headers))
     return bytes(builder.build())
+
+
+def with_offset(batch: bytes, delta: int) -> bytes:
+    """Give an uncompressed batch of equal records whose first says that it has another offset."""
+    size = (len(batch) - _HEADER_BYTES) // struct.unpack_from(">i", batch, _HEADER_BYTES - 4)[0]
+    said = bytearray()
+    encode_varint(delta, said.append)
+    first = bytearray(batch[_HEADER_BYTES : _HEADER_BYTES + size])
+    first[0] += 2 * (len(said) - 1)  # its length, as a varint of one byte
+    first[3:4] = said
+    return repacked(batch, "none", lambda records: bytes(first) + records[size:])
 
 
 def repacked(batch: bytes, codec: str, pack: Callable[[bytes], bytes]) -> bytes:

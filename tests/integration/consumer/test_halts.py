@@ -13,7 +13,7 @@ from tests.integration.consumer.conftest import Bench, Consumer
 
 pytestmark = pytest.mark.integration
 
-LIMIT = {"DEAD_LETTER_LIMIT": 3}
+LIMIT = 3
 
 
 async def test_a_halt_for_dead_letters_outlives_everything_but_a_resume(bench: Bench) -> None:
@@ -23,15 +23,15 @@ async def test_a_halt_for_dead_letters_outlives_everything_but_a_resume(bench: B
         await bench.submit(f"bad-{number}", photo, model="nonesuch")
         await bench.send(bench.line.jobs, f"garbage-{number}", b"{")
     await bench.submit("good", photo)
-    consumer = bench.start(**LIMIT)
+    consumer = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     consumer.wait_not_ready("3 dead letters in a row")
     assert "offset 4" in reason(consumer)
     assert len(await bench.terminal_events(5)) == 5
 
     consumer.end()
-    owner = bench.start(**LIMIT)
+    owner = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     owner.wait_not_ready("3 dead letters in a row")
-    standby = bench.start(**LIMIT)
+    standby = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     standby.wait_until(lambda: standby.get("/readyz").json()["checks"]["group"]["ok"])
     owner.end()
     standby.wait_until(lambda: standby.get("/stats").json()["assigned"])
@@ -52,12 +52,12 @@ async def test_a_resume_of_before_does_not_lift_a_later_halt(bench: Bench) -> No
     photo = bench.put_photo()
     for number in range(6):
         await bench.submit(f"bad-{number}", photo, model="nonesuch")
-    consumer = bench.start(**LIMIT)
+    consumer = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     consumer.wait_not_ready("offset 2")
     bench.maskline("resume")
     consumer.wait_not_ready("offset 5")
     consumer.end()
-    again = bench.start(**LIMIT)
+    again = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     again.wait_not_ready("offset 5")
 
 
@@ -66,11 +66,11 @@ async def test_the_count_goes_on_over_a_restart(bench: Bench) -> None:
     photo = bench.put_photo()
     for number in range(2):
         await bench.submit(f"bad-{number}", photo, model="nonesuch")
-    consumer = bench.start(**LIMIT)
+    consumer = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     await bench.terminal_events(2)
     consumer.end()
     await bench.submit("bad-2", photo, model="nonesuch")
-    bench.start(**LIMIT).wait_not_ready("offset 2")
+    bench.start(DEAD_LETTER_LIMIT=LIMIT).wait_not_ready("offset 2")
 
 
 async def test_records_deleted_while_the_line_runs_are_named_with_the_way_on(

@@ -17,6 +17,7 @@ from tests.integration.consumer.raw_batches import (
     repacked,
     send_batch,
     wide_window,
+    with_offset,
 )
 
 pytestmark = pytest.mark.integration
@@ -90,6 +91,22 @@ async def test_a_batch_that_cannot_be_unpacked_ends_each_of_its_offsets(bench: B
     assert codes(events) == [None, *["invalid_message"] * 3, None]
     letters = await dead_letters(bench, 3)
     assert {dict(letter.headers)["mask-value-omitted"] for letter in letters} == {b"unreadable"}
+
+
+async def test_a_record_that_names_another_offset_passes_over_no_other(bench: Bench) -> None:
+    """Brokers don't look at it, and what it names would be committed."""
+    photo = bench.put_photo()
+    servers = bench.stack.kafka.bootstrap_servers
+    batch = with_offset(batch_of([(b"k", b"v", ())] * 3), 1000)
+    await send_batch(servers, bench.line.jobs, batch)
+    await bench.submit("after", photo)
+    consumer = bench.start()
+
+    events = await bench.terminal_events(4)
+
+    assert [event["source"]["offset"] for event in events] == [0, 1, 2, 3]
+    assert codes(events) == ["invalid_message"] * 3 + [None]
+    consumer.wait_until(lambda: consumer.get("/stats").json()["position"] == 4)
 
 
 async def test_an_odd_control_record_is_passed_over_and_later_cancels_are_heard(

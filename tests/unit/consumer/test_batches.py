@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.kafka.batches import RecordBatches
@@ -24,6 +24,7 @@ from tests.integration.consumer.raw_batches import (
     batch_of,
     repacked,
     wide_window,
+    with_offset,
 )
 
 PARTITION = TopicPartition("t", 0)
@@ -52,6 +53,7 @@ def reasons(records: list[AnyRecord]) -> list[str]:
     return [record.reason if isinstance(record, UnreadableRecord) else "" for record in records]
 
 
+@settings(deadline=None)  # the first of each takes as long as it takes
 @given(RECORDS, st.sampled_from(sorted(CODECS)), st.integers(0, 5))
 def test_ordinary_batches_are_read_as_aiokafka_reads_them(
     records: list[Plain], codec: str, start: int
@@ -62,6 +64,7 @@ def test_ordinary_batches_are_read_as_aiokafka_reads_them(
     assert read(data, start=start) == as_aiokafka(data, start=start)
 
 
+@settings(deadline=None)  # the first of each takes as long as it takes
 @given(RECORDS, st.sampled_from(sorted(CODECS)))
 def test_the_slow_way_gives_the_same(records: list[Plain], codec: str) -> None:
     """A last record that aiokafka can't read makes all of the batch go that way."""
@@ -129,6 +132,7 @@ def test_a_batch_that_breaks_off_ends_each_of_its_offsets(codec: str) -> None:
     assert reasons(found)[-1].startswith("its batch can't be read")
 
 
+@settings(deadline=None)  # the first of each takes as long as it takes
 @given(st.binary(max_size=300), st.sampled_from(sorted(set(CODECS) - {"none"})))
 def test_noise_instead_of_compressed_records_ends_each_offset(noise: bytes, codec: str) -> None:
     """Nothing that a decompressor makes of it is an error of ours."""
@@ -136,12 +140,32 @@ def test_noise_instead_of_compressed_records_ends_each_offset(noise: bytes, code
     assert [one.offset for one in read(batch)] == [0, 1, 2]
 
 
+@settings(deadline=None)  # the first of each takes as long as it takes
 @given(st.binary(max_size=300))
 def test_noise_instead_of_records_ends_each_offset(noise: bytes) -> None:
     """A broker looks at records, but not as we do."""
     batch = repacked(batch_of([(b"k", b"v", ())] * 3), "none", lambda _: noise)
     offsets = [one.offset for one in read(batch)]
     assert offsets == sorted(set(offsets))
+
+
+@pytest.mark.parametrize("delta", [-1, 1, 5, 1_000_000])
+def test_a_record_that_names_another_offset_fails_at_its_own(delta: int) -> None:
+    """One that was believed would be committed, and all before it passed over."""
+    found = read(with_offset(batch_of([(b"k", b"v", ())] * 3), delta))
+    assert [one.offset for one in found] == [0, 1, 2]
+    assert [bool(why) for why in reasons(found)] == [True, False, False]
+
+
+def test_gaps_of_a_compacted_batch_are_none_of_ours() -> None:
+    """Its header counts fewer records than it has offsets."""
+    batch = bytearray(batch_of([(b"k", b"v", ())] * 3))
+    batch[60] = 2
+    record_bytes = (len(batch) - 61) // 3
+    compacted = repacked(
+        bytes(batch), "none", lambda data: data[:record_bytes] + data[2 * record_bytes :]
+    )
+    assert [one.offset for one in read(compacted)] == [0, 2]
 
 
 def test_an_unknown_compression_ends_each_offset() -> None:
