@@ -25,6 +25,9 @@ from segmentation.segment import Segmentation
 log = structlog.get_logger()
 
 ABANDON_SECONDS = 2.0
+RETRIES_TOLD = 10
+"""So many waits of an attempt are published, each of them; then one in `TOLD_AGAIN_SECONDS`."""
+TOLD_AGAIN_SECONDS = 60.0
 
 
 class Attempt:
@@ -51,6 +54,8 @@ class Attempt:
         self._model: ModelInfo | None = None
         self._began = False
         self._retried = False
+        self._retries = 0
+        self._told_at = 0.0
 
     def read(self) -> Job:
         """Read the job from its record; raise `InvalidMessage` where it isn't one."""
@@ -193,13 +198,27 @@ class Attempt:
             self._record, "processing", job=self._job, model=self._model, attempt=self._number
         )
         at = await self._publisher.publish(event, self._record)
+        self._retries = 0  # the next wait is told, or a death in it would count as a crash
         self._ledger.started(self._record.offset, self._number, at=at)
         self._began = True
 
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
         self._retried = True
         log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
-        await self._publish_retry(reason.code, str(reason), stage=reason.stage)
+        if self._is_told_again():
+            await self._publish_retry(reason.code, str(reason), stage=reason.stage)
+
+    def _is_told_again(self) -> bool:
+        """Whether a wait is published: at first each, and later one in a while.
+
+        Whoever opens the lane next reads all events since the job was begun.
+        """
+        now = time.monotonic()
+        if self._retries >= RETRIES_TOLD and now - self._told_at < TOLD_AGAIN_SECONDS:
+            return False
+        self._retries += 1
+        self._told_at = now
+        return True
 
     async def _publish_retry(self, code: ErrorCode, message: str, *, stage: str) -> None:
         error = ErrorInfo(code=code, message=message, stage=stage, retryable=True)

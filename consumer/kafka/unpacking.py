@@ -15,8 +15,8 @@ else:
     from backports import zstd
 
 PIECE_BYTES = 1024 * 1024
-ZSTD_WINDOW_LOG = 24
-"""A zstd window of at most 16 MiB: Kafka's clients write 2 MiB, and 8 MiB at level 19."""
+ZSTD_WINDOW_LOG = 25
+"""A zstd window of at most 32 MiB, which is level 20's; Kafka's clients use level 3, and 2 MiB."""
 SNAPPY_BLOCK_BYTES = 32 * 1024 * 1024
 """What one snappy block may unpack to: it can't be unpacked in pieces."""
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
