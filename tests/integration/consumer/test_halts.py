@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from schemas.status import Source, StatusEvent, cloud_event_headers
-from tests.integration.consumer.conftest import Bench, Consumer
+from tests.support.bench import Bench
+from tests.support.consumer_process import ConsumerProcess
 
 pytestmark = pytest.mark.integration
 
@@ -24,18 +25,18 @@ async def test_a_halt_for_dead_letters_outlives_everything_but_a_resume(bench: B
         await bench.send(bench.line.jobs, f"garbage-{number}", b"{")
     await bench.submit("good", photo)
     consumer = bench.start(DEAD_LETTER_LIMIT=LIMIT)
-    consumer.wait_not_ready("3 dead letters in a row")
-    assert "offset 4" in reason(consumer)
+    await consumer.until_halted("3 dead letters in a row")
+    assert "offset 4" in await reason(consumer)
     assert len(await bench.terminal_events(5)) == 5
 
-    consumer.end()
+    await consumer.end()
     owner = bench.start(DEAD_LETTER_LIMIT=LIMIT)
-    owner.wait_not_ready("3 dead letters in a row")
+    await owner.until_halted("3 dead letters in a row")
     standby = bench.start(DEAD_LETTER_LIMIT=LIMIT)
-    standby.wait_until(lambda: standby.get("/readyz").json()["checks"]["group"]["ok"])
-    owner.end()
-    standby.wait_until(lambda: standby.get("/stats").json()["assigned"])
-    standby.wait_not_ready("maskline resume")
+    await standby.until_ready()
+    await owner.end()
+    await standby.until_assigned()
+    await standby.until_halted("maskline resume")
     assert len(await bench.terminal_events(5)) == 5
 
     resumed = bench.maskline("resume")
@@ -43,7 +44,7 @@ async def test_a_halt_for_dead_letters_outlives_everything_but_a_resume(bench: B
     events = await bench.terminal_events(9)
     assert [event["source"]["offset"] for event in events] == list(range(9))
     assert events[8]["state"] == "completed"
-    standby.wait_ready()
+    await standby.until_ready()
     assert "has not halted" in bench.maskline("resume").stderr
 
 
@@ -53,12 +54,12 @@ async def test_a_resume_of_before_does_not_lift_a_later_halt(bench: Bench) -> No
     for number in range(6):
         await bench.submit(f"bad-{number}", photo, model="nonesuch")
     consumer = bench.start(DEAD_LETTER_LIMIT=LIMIT)
-    consumer.wait_not_ready("offset 2")
+    await consumer.until_halted("offset 2")
     bench.maskline("resume")
-    consumer.wait_not_ready("offset 5")
-    consumer.end()
+    await consumer.until_halted("offset 5")
+    await consumer.end()
     again = bench.start(DEAD_LETTER_LIMIT=LIMIT)
-    again.wait_not_ready("offset 5")
+    await again.until_halted("offset 5")
 
 
 async def test_the_count_goes_on_over_a_restart(bench: Bench) -> None:
@@ -68,9 +69,9 @@ async def test_the_count_goes_on_over_a_restart(bench: Bench) -> None:
         await bench.submit(f"bad-{number}", photo, model="nonesuch")
     consumer = bench.start(DEAD_LETTER_LIMIT=LIMIT)
     await bench.terminal_events(2)
-    consumer.end()
+    await consumer.end()
     await bench.submit("bad-2", photo, model="nonesuch")
-    bench.start(DEAD_LETTER_LIMIT=LIMIT).wait_not_ready("offset 2")
+    await bench.start(DEAD_LETTER_LIMIT=LIMIT).until_halted("offset 2")
 
 
 async def test_records_deleted_while_the_line_runs_are_named_with_the_way_on(
@@ -81,16 +82,16 @@ async def test_records_deleted_while_the_line_runs_are_named_with_the_way_on(
     bench.stack.mask_assets.misbehave(jobs="slow", delay_ms=(4000, 4000))
     await bench.submit("slow", photo)
     consumer = bench.start(MAX_IN_FLIGHT=1)
-    await bench.events_until(lambda event: event["state"] == "processing")
+    await bench.event(lambda event: event["state"] == "processing")
     for number in range(1, 6):
         await bench.submit(f"job-{number}", photo)
     jobs = TopicPartition(bench.line.jobs, 0)
     await admin.delete_records({jobs: RecordsToDelete(before_offset=4)})
 
-    consumer.wait_not_ready("offsets 1 to 3")
-    assert "maskline consume --from-offset 4" in reason(consumer)
+    await consumer.until_halted("offsets 1 to 3")
+    assert "maskline consume --from-offset 4" in await reason(consumer)
     assert (await bench.terminal_events(1))[0]["state"] == "completed"
-    consumer.end()
+    await consumer.end()
     bench.start("--from-offset", "4")
     events = await bench.terminal_events(3)
     assert [event["source"]["offset"] for event in events] == [0, 4, 5]
@@ -105,21 +106,21 @@ async def test_a_topic_made_anew_is_not_taken_for_the_old_one(
         await bench.submit(f"old-{number}", photo)
     consumer = bench.start()
     await bench.terminal_events(3)
-    consumer.end()
+    await consumer.end()
     await make_anew(bench, admin)
     for number in range(5):
         await bench.submit(f"new-{number}", photo)
 
     consumer = bench.start()
-    consumer.wait_not_ready("was made anew")
-    assert "maskline consume --from-offset 0" in reason(consumer)
+    await consumer.until_halted("was made anew")
+    assert "maskline consume --from-offset 0" in await reason(consumer)
     assert len(await bench.terminal_events(3)) == 3
-    consumer.end()
+    await consumer.end()
     consumer = bench.start("--from-offset", "0")
     events = await bench.terminal_events(8)
     assert [event["job_id"] for event in events[3:]] == [f"new-{number}" for number in range(5)]
-    consumer.end()
-    bench.start().wait_ready()
+    await consumer.end()
+    await bench.start().until_ready()
 
 
 async def test_a_topic_made_anew_under_a_running_line_halts_it(
@@ -131,14 +132,15 @@ async def test_a_topic_made_anew_under_a_running_line_halts_it(
     await bench.submit("old", photo)
     await bench.submit("slow", photo)
     consumer = bench.start()
-    await bench.events_until(is_start_of_slow)
+    await bench.event(is_start_of_slow)
+    await bench.terminal_events(1)
     await make_anew(bench, admin)
     for number in range(5):
         await bench.submit(f"new-{number}", photo)
 
-    consumer.wait_not_ready("was made anew")
-    assert "maskline consume --from-offset 0" in reason(consumer)
-    consumer.end()
+    await consumer.until_halted("was made anew")
+    assert "maskline consume --from-offset 0" in await reason(consumer)
+    await consumer.end()
     bench.start("--from-offset", "0")
     events = await bench.terminal_events(6)
     ended = [event["job_id"] for event in events]
@@ -153,16 +155,17 @@ async def test_where_the_events_name_no_topic_the_halt_says_what_may_have_happen
     await bench.submit("new", bench.put_photo())
 
     consumer = bench.start()
-    consumer.wait_not_ready("it ends at 1")
-    assert "maskline consume --from-offset 0" in reason(consumer)
-    consumer.end()
+    await consumer.until_halted("it ends at 1")
+    assert "maskline consume --from-offset 0" in await reason(consumer)
+    await consumer.end()
     bench.start("--from-offset", "0")
     assert (await bench.terminal_events(2))[1]["job_id"] == "new"
 
 
-def reason(consumer: Consumer) -> str:
+async def reason(consumer: ConsumerProcess) -> str:
     """Why the line has halted."""
-    detail: str = consumer.get("/readyz").json()["checks"]["not_halted"]["detail"]
+    _, ready = await consumer.get("/readyz")
+    detail: str = ready["checks"]["not_halted"]["detail"]
     return detail
 
 
@@ -176,7 +179,7 @@ async def make_anew(bench: Bench, admin: AIOKafkaAdminClient) -> None:
 
 
 def is_start_of_slow(event: dict[str, Any]) -> bool:
-    """Whether the slow job is under way, and the one before it is settled."""
+    """Whether the slow job is under way."""
     return (event["job_id"], event["state"]) == ("slow", "processing")
 
 
@@ -189,7 +192,7 @@ async def write_event_of_before(bench: Bench, *, offset: int) -> None:
         source=Source(topic=bench.line.jobs, partition=0, offset=offset),
         worker="w",
     )
-    async with AIOKafkaProducer(bootstrap_servers=bench.stack.kafka.bootstrap_servers) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=bench.bootstrap) as producer:
         await producer.send_and_wait(
             bench.line.status,
             event.write(),

@@ -12,8 +12,8 @@ from consumer.line.history import History, read_history
 from consumer.line.ledger import Ledger
 from consumer.settings import KafkaSettings, load
 from schemas.status import Source, State, StatusEvent, cloud_event_headers
-from tests.integration.conftest import Line
-from tests.integration.consumer.conftest import Bench
+from tests.support.bench import Bench
+from tests.support.line_names import LineNames
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ async def producer(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(history, "FIRST_WINDOW", WINDOW)
     monkeypatch.setattr(history, "LARGEST_WINDOW", WINDOW)
-    async with AIOKafkaProducer(bootstrap_servers=bench.stack.kafka.bootstrap_servers) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=bench.bootstrap) as producer:
         yield producer
 
 
@@ -80,7 +80,12 @@ async def test_an_empty_status_topic_has_no_history(
 
 
 async def write(
-    producer: AIOKafkaProducer, line: Line, offset: int, state: State, *, group: str | None = None
+    producer: AIOKafkaProducer,
+    line: LineNames,
+    offset: int,
+    state: State,
+    *,
+    group: str | None = None,
 ) -> None:
     """Write an event."""
     event = StatusEvent(

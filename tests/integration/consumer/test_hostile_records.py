@@ -1,16 +1,16 @@
 """Records that a broker accepts and that no consumer of before could take: the line goes on."""
 
+import asyncio
 import json
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
 
-from consumer.kafka.reader import AnyRecord, Reader
-from tests.integration.consumer.conftest import Bench, Consumer
-from tests.integration.consumer.raw_batches import (
+from tests.support.bench import Bench
+from tests.support.consumer_process import ConsumerProcess
+from tests.support.raw_batches import (
     Latin,
     Plain,
     batch_of,
@@ -19,6 +19,7 @@ from tests.integration.consumer.raw_batches import (
     wide_window,
     with_offset,
 )
+from tests.support.topics import TopicRecord, following
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,7 @@ async def test_a_decompression_bomb_fails_and_its_neighbours_are_served(
     consumer = await working(bench, photo)
     before = peak_bytes(consumer)
     records = [job("before", photo), (b"k", bytes(BOMB_BYTES), [("h", b"1")]), job("after", photo)]
-    topic, servers = bench.line.jobs, bench.stack.kafka.bootstrap_servers
+    topic, servers = bench.line.jobs, bench.bootstrap
     first = await send_batch(servers, topic, batch_of(records, codec))
 
     events = await bench.terminal_events(4)
@@ -61,7 +62,7 @@ async def test_a_header_whose_name_is_no_utf_8_fails_its_record_alone(bench: Ben
     photo = bench.put_photo()
     odd: Plain = (b"k", b'{"a":1}', [("good", b"1"), (Latin("size"), b"2")])
     records = [job("before", photo), odd, job("after", photo)]
-    await send_batch(bench.stack.kafka.bootstrap_servers, bench.line.jobs, batch_of(records))
+    await send_batch(bench.bootstrap, bench.line.jobs, batch_of(records))
     bench.start()
 
     events = await bench.terminal_events(3)
@@ -77,7 +78,7 @@ async def test_a_header_whose_name_is_no_utf_8_fails_its_record_alone(bench: Ben
 async def test_a_batch_that_cannot_be_unpacked_ends_each_of_its_offsets(bench: Bench) -> None:
     """Its zstd window of 128 MiB is more than we give; what stands around it is served."""
     photo = bench.put_photo()
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     await bench.submit("before", photo)
     await send_batch(
         servers, bench.line.jobs, repacked(batch_of([job("x", photo)] * 3), "zstd", wide_window)
@@ -96,7 +97,7 @@ async def test_a_batch_that_cannot_be_unpacked_ends_each_of_its_offsets(bench: B
 async def test_a_record_that_names_another_offset_passes_over_no_other(bench: Bench) -> None:
     """Brokers don't look at it, and what it names would be committed."""
     photo = bench.put_photo()
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     batch = with_offset(batch_of([(b"k", b"v", ())] * 3), 1000)
     await send_batch(servers, bench.line.jobs, batch)
     await bench.submit("after", photo)
@@ -106,7 +107,7 @@ async def test_a_record_that_names_another_offset_passes_over_no_other(bench: Be
 
     assert [event["source"]["offset"] for event in events] == [0, 1, 2, 3]
     assert codes(events) == ["invalid_message"] * 3 + [None]
-    consumer.wait_until(lambda: consumer.get("/stats").json()["position"] == 4)
+    await consumer.until_answered("/stats", lambda _, stats: stats["position"] == 4)
 
 
 async def test_an_odd_control_record_is_passed_over_and_later_cancels_are_heard(
@@ -114,37 +115,39 @@ async def test_an_odd_control_record_is_passed_over_and_later_cancels_are_heard(
 ) -> None:
     """A bomb and a header that is no UTF-8, before the consumer starts and while it runs."""
     photo = bench.put_photo()
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     odd = batch_of([(b"k", b"{}", [(Latin("size"), b"1")]), (b"k", bytes(BOMB_BYTES), ())], "zstd")
     await send_batch(servers, bench.line.control, odd)
     bench.stack.mask_assets.misbehave(jobs="stuck", mode="status", status=401)
     await bench.submit("stuck", photo)
     consumer = bench.start()
-    consumer.wait_not_ready("MASK_COMPONENT_SECRET")
+    await consumer.until_holding("MASK_COMPONENT_SECRET")
     await send_batch(servers, bench.line.control, odd)
     cancel = {"job_id": "stuck", "before_offset": 1, "requested_at": "2026-11-22T10:00:00.000Z"}
     await bench.send(bench.line.control, "stuck", cancel)
 
     assert (await bench.terminal_events(1))[0]["state"] == "cancelled"
-    assert consumer.get("/readyz").json()["checks"]["control_heard"]["ok"]
+    _, ready = await consumer.get("/readyz")
+    assert ready["checks"]["control_heard"]["ok"]
 
 
 async def test_an_odd_status_record_does_not_keep_a_lane_from_opening(bench: Bench) -> None:
     """Whoever may write to the status topic: the ledger passes over what isn't an event."""
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     odd = batch_of([(b"k", b"{}", [(Latin("size"), b"1")]), (b"k", bytes(BOMB_BYTES), ())], "zstd")
     await send_batch(servers, bench.line.status, odd)
     await bench.submit("one", bench.put_photo())
     bench.start()
 
-    *_, completed = await read(bench, bench.line.status, 4)
-    assert json.loads(completed.value or b"")["state"] == "completed"
+    async with following(bench.bootstrap, bench.line.status, start=2) as records:
+        states = [(await anext(records)).json()["state"] for _ in range(2)]
+    assert states == ["processing", "completed"]
 
 
 async def test_a_key_that_is_too_long_is_left_out_of_the_events(bench: Bench) -> None:
     """The topic took it compressed; the events of its job have no key then."""
     record = job("one", bench.put_photo(), key=b"k" * 1_100_000)
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     await send_batch(servers, bench.line.jobs, batch_of([record], "zstd"))
     bench.start()
 
@@ -155,7 +158,7 @@ async def test_a_key_that_is_too_long_is_left_out_of_the_events(bench: Bench) ->
 
 async def test_a_dead_letter_that_does_not_fit_goes_without_its_value(bench: Bench) -> None:
     """600 KB of noise three times over: zstd sees it, gzip doesn't."""
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     records: list[Plain] = [(b"k", NOISE * 3, [("h", b"1")])]
     await send_batch(servers, bench.line.jobs, batch_of(records, "zstd"))
     await bench.submit("after", bench.put_photo())
@@ -169,7 +172,7 @@ async def test_a_dead_letter_that_does_not_fit_goes_without_its_value(bench: Ben
 
 async def test_a_dead_letter_whose_headers_do_not_fit_goes_without_them(bench: Bench) -> None:
     """And one whose key doesn't fit either goes without that: why it failed always fits."""
-    servers = bench.stack.kafka.bootstrap_servers
+    servers = bench.bootstrap
     wide: Plain = (b"k", b"{", [(f"h{number}", NOISE) for number in range(3)])
     long: Plain = (NOISE * 3, b"{", ())
     await send_batch(servers, bench.line.jobs, batch_of([wide, long], "zstd"))
@@ -181,7 +184,7 @@ async def test_a_dead_letter_whose_headers_do_not_fit_goes_without_them(bench: B
     assert (second.key, second.value, len(second.headers)) == (None, None, 9)
 
 
-async def working(bench: Bench, photo: str) -> Consumer:
+async def working(bench: Bench, photo: str) -> ConsumerProcess:
     """Start a consumer and have it do a first job."""
     await bench.submit("first", photo)
     consumer = bench.start()
@@ -189,9 +192,9 @@ async def working(bench: Bench, photo: str) -> Consumer:
     return consumer
 
 
-def peak_bytes(consumer: Consumer) -> int:
+def peak_bytes(consumer: ConsumerProcess) -> int:
     """The most memory that the process has had."""
-    status = Path(f"/proc/{consumer.process.pid}/status").read_text()
+    status = Path(f"/proc/{consumer._program.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
@@ -201,25 +204,17 @@ def codes(events: list[dict[str, Any]]) -> list[str | None]:
     return [event["error"] and event["error"]["code"] for event in events]
 
 
-async def dead_letters(bench: Bench, count: int) -> list[AnyRecord]:
+async def dead_letters(bench: Bench, count: int) -> list[TopicRecord]:
     """Read so many dead letters."""
     return await read(bench, bench.line.dead_letters, count)
 
 
-async def read(bench: Bench, topic: str, count: int) -> list[AnyRecord]:
+async def read(bench: Bench, topic: str, count: int) -> list[TopicRecord]:
     """Read so many records, as a subscriber does."""
-    partition = TopicPartition(topic, 0)
-    found: list[AnyRecord] = []
-    reader = Reader(
-        bootstrap_servers=bench.stack.kafka.bootstrap_servers,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    async with reader:
-        reader.assign([partition])
-        await reader.seek_to_beginning(partition)
-        while len(found) < count:
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                found += records
-    return found[:count]
+    found: list[TopicRecord] = []
+    async with asyncio.timeout(60), following(bench.bootstrap, topic) as records:
+        async for record in records:
+            found.append(record)
+            if len(found) == count:
+                break
+    return found

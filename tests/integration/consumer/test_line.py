@@ -11,7 +11,6 @@ from aiokafka.structs import OffsetAndMetadata
 
 from tests.support.bench import Bench
 from tests.support.consumer_process import ConsumerProcess, until
-from tests.support.topics import committed_offset
 
 pytestmark = pytest.mark.integration
 

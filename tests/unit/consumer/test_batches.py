@@ -17,7 +17,7 @@ from consumer.kafka.batches import RecordBatches
 from consumer.kafka.reader import AnyRecord, BoundedRecords, UnreadableRecord
 from consumer.kafka.record_stream import MAX_HEADERS, MAX_RECORD_BYTES
 from consumer.kafka.unpacking import Unpackable, unpacked
-from tests.integration.consumer.raw_batches import (
+from tests.support.raw_batches import (
     CODECS,
     Latin,
     Plain,
