@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NoReturn, Self
 
 import structlog
@@ -37,15 +37,20 @@ class Cancellations:
         self._resumed_through = -1
         self._caught_up = asyncio.Event()
         self._listener: asyncio.Task[NoReturn] | None = None
-        self.unheard: str | None = "it has not been read yet"
+        self.unheard: str | None = None
         """Why the control topic can't be heard, while it can't."""
 
     async def __aenter__(self) -> Self:
         """Read all there is; go on without it where it can't be read in time."""
         self._listener = asyncio.create_task(self._listen(), name="control.listen")
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(HEAR_SECONDS):
                 await self._caught_up.wait()
+        except TimeoutError:
+            self._not_heard(self.unheard or f"it can't be read to its end in {HEAR_SECONDS:g} s")
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -101,6 +106,7 @@ class Cancellations:
             await reader.start()
             async for record in read_to_end(reader, self._topic, start=0):
                 self._note(record)
+            self._heard()
             self._caught_up.set()
             while True:
                 for records in (await reader.getmany(self._topic, timeout_ms=1000)).values():
@@ -115,9 +121,13 @@ class Cancellations:
         answered_at = reader.last_poll_timestamp(self._topic)
         if answered_at is not None and time.time() - answered_at / 1000 > SILENT_SECONDS:
             self._not_heard(f"no answer for {SILENT_SECONDS:g} s")
-        elif self.unheard is not None:
-            self.unheard = None
-            log.info("control.heard")
+        else:
+            self._heard()
+
+    def _heard(self) -> None:
+        if self.unheard is not None:
+            log.info("control.heard", topic=self._topic.topic)
+        self.unheard = None
 
     def _not_heard(self, reason: str) -> None:
         if self.unheard != reason:

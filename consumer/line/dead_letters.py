@@ -17,8 +17,8 @@ from schemas.dead_letter import UNREADABLE, dead_letter_headers
 
 TRIED_TIMES = 8
 """A letter so many times as large as its topic takes isn't compressed to see whether it fits."""
-_GZIP_BYTES = 1024
-"""What gzip may add to data that it can't compress, and a little more."""
+_ROOM_BYTES = 1024
+"""What a batch has besides the parts of its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Letter:
 
     @property
     def size(self) -> int:
-        """Bytes of its batch, uncompressed."""
+        """Bytes of its batch at the most, without the good of compression."""
         return batch_bytes(self.key, self.value, self.headers)
 
 
@@ -39,7 +39,7 @@ async def letter_that_fits(record: Record, failure: Failure, *, limit: int) -> L
     """Give the fullest letter whose batch, compressed by gzip, has at most `limit` bytes."""
     letters = _letters(record, failure, datetime.now(UTC))
     letter = next(letters)
-    while not await _fits(letter, limit - _GZIP_BYTES):
+    while not await _fits(letter, limit):
         fallback = next(letters, None)
         if fallback is None:
             break
@@ -101,4 +101,4 @@ async def _fits(letter: Letter, limit: int) -> bool:
     parts = [letter.key or b"", letter.value or b""]
     for name, value in letter.headers:
         parts += [name.encode(), value or b""]
-    return len(await asyncio.to_thread(gzip_encode, b"".join(parts))) <= limit
+    return len(await asyncio.to_thread(gzip_encode, b"".join(parts))) + _ROOM_BYTES <= limit

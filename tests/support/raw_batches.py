@@ -50,8 +50,13 @@ class _Built:
         return len(self._data)
 
 
-def batch_of(records: Sequence[Plain], codec: str = "none") -> bytes:
-    """Give a batch of these records, with offsets from 0 on, compressed as aiokafka does it."""
+def batch_of(
+    records: Sequence[Plain], codec: str = "none", *, timestamp_ms: int | None = None
+) -> bytes:
+    """Give a batch of these records, with offsets from 0 on, compressed as aiokafka does it.
+
+    `timestamp_ms`: of each record; None is now.
+    """
     builder = _DefaultRecordBatchBuilderPy(
         magic=2,
         compression_type=CODECS[codec],
@@ -62,7 +67,7 @@ def batch_of(records: Sequence[Plain], codec: str = "none") -> bytes:
         batch_size=1 << 31,
     )
     for number, (key, value, headers) in enumerate(records):
-        builder.append(number, None, key, value, list(headers))
+        builder.append(number, timestamp_ms, key, value, list(headers))
     return bytes(builder.build())
 
 
@@ -100,9 +105,13 @@ async def send_batch(servers: str, topic: str, batch: bytes) -> int:
     """Send a batch as it is; give the offset of its first record."""
     producer = AIOKafkaProducer(bootstrap_servers=servers, max_request_size=1 << 30)
     async with producer:
-        builder: Any = producer.create_batch()
-        builder._builder = _Built(batch)
-        builder._relative_offset = struct.unpack_from(">i", batch, 57)[0]
-        delivery = await producer.send_batch(builder, topic, partition=0)
-        offset: int = (await delivery).offset
+        offset: int = (await (await deliver_batch(producer, topic, batch))).offset
         return offset
+
+
+async def deliver_batch(producer: AIOKafkaProducer, topic: str, batch: bytes) -> Any:
+    """Hand a batch as it is to a producer; give its delivery."""
+    builder: Any = producer.create_batch()
+    builder._builder = _Built(batch)
+    builder._relative_offset = struct.unpack_from(">i", batch, 57)[0]
+    return await producer.send_batch(builder, topic, partition=0)
