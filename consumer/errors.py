@@ -67,7 +67,12 @@ class LaneLost(Exception):
 
 
 class LaneHalted(Exception):
-    """An operator must decide how to go on. Nothing more is settled until a restart."""
+    """An operator must decide how to go on. Nothing more is settled until then."""
+
+    def __init__(self, message: str, *, after: int | None = None) -> None:
+        """`after`: the last settled record, where `maskline resume` lifts the halt."""
+        super().__init__(message)
+        self.after = after
 
 
 class StartError(Exception):

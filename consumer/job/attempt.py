@@ -22,6 +22,10 @@ from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
 
+RETRIES_TOLD = 10
+"""So many waits of an attempt are published, each of them; then one in `TOLD_AGAIN_SECONDS`."""
+TOLD_AGAIN_SECONDS = 60.0
+
 
 class Attempt:
     """One attempt at a record's job: how far it has come, and how long each stage took."""
@@ -47,10 +51,16 @@ class Attempt:
         self._model: ModelInfo | None = None
         self._began = False
         self._retried = False
+        self._retries = 0
+        self._told_at = 0.0
 
     def read(self) -> Job:
         """Read the job from its record; raise `InvalidMessage` where it isn't one."""
-        job = self._job = Job.read(self._record.value)
+        if self._record.unreadable:
+            raise InvalidMessage(f"the record can't be read: {self._record.unreadable}")
+        # The producer's own is never looked into, and may be as large as the record.
+        job = Job.read(self._record.value).model_copy(update={"metadata": {}})
+        self._job = job
         structlog.contextvars.bind_contextvars(job_id=job.job_id)
         return job
 
@@ -186,12 +196,26 @@ class Attempt:
         )
         self._began = True  # before: the event may be published and its answer be lost
         at = await self._publisher.publish(event, self._record)
+        self._retries = 0  # the next wait is told, or a death in it would count as a crash
         self._ledger.started(self._record.offset, self._number, at=at)
 
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
         self._retried = True
         log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
-        await self._publish_retry(reason.code, str(reason), stage=reason.stage)
+        if self._is_told_again():
+            await self._publish_retry(reason.code, str(reason), stage=reason.stage)
+
+    def _is_told_again(self) -> bool:
+        """Whether a wait is published: at first each, and later one in a while.
+
+        Whoever opens the lane next reads all events since the job was begun.
+        """
+        now = time.monotonic()
+        if self._retries >= RETRIES_TOLD and now - self._told_at < TOLD_AGAIN_SECONDS:
+            return False
+        self._retries += 1
+        self._told_at = now
+        return True
 
     async def _publish_retry(self, code: ErrorCode, message: str, *, stage: str) -> None:
         error = ErrorInfo(code=code, message=message, stage=stage, retryable=True)

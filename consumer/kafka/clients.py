@@ -10,6 +10,8 @@ from consumer.errors import LaneLost
 
 STOP_SECONDS = 5.0
 LEAVE_SECONDS = 1.0
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+"""Above any message of ours: `max.message.bytes` of its topic is the limit that counts."""
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> bool:

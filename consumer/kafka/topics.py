@@ -69,6 +69,37 @@ async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
         return made, await _differences(admin, settings)
 
 
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """How large a batch of records each topic takes, in bytes."""
+
+    status: int = BROKER_MAX_MESSAGE_BYTES
+    dead_letter: int = BROKER_MAX_MESSAGE_BYTES
+
+
+async def message_limits(settings: KafkaSettings) -> MessageLimits:
+    """Ask for the `max.message.bytes` of the topics that the line writes to.
+
+    Where we may not ask, it is the broker's default.
+
+    Raises:
+        KafkaError: the broker doesn't answer.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        await admin.start()
+        names = (settings.status_topic, settings.dead_letter_topic)
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        limits: dict[str, int] = {}
+        for answer in await admin.describe_configs(resources):
+            for code, _, _, name, entries in answer.resources:
+                config = {} if code else {entry[0]: entry[1] for entry in entries}
+                limits[name] = int(config.get("max.message.bytes", BROKER_MAX_MESSAGE_BYTES))
+        return MessageLimits(*(limits.get(name, BROKER_MAX_MESSAGE_BYTES) for name in names))
+    finally:
+        await admin.close()
+
+
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**connection_options(settings))

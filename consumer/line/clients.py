@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from consumer.kafka.clients import stop_consumer
 from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import Reader
+from consumer.kafka.topics import message_limits
 from consumer.line.cancellation import Cancellations
 from consumer.line.settlement import Settlement
 from consumer.line.status import StatusPublisher
@@ -22,7 +24,7 @@ class LaneClients:
     settlement: Settlement
     publisher: StatusPublisher
     cancellations: Cancellations
-    reader: AIOKafkaConsumer
+    reader: Reader
     """Of the jobs topic. It is no member of the group: a rebalance doesn't touch it."""
 
     def producer_down(self) -> str | None:
@@ -40,9 +42,10 @@ async def lane_clients(
     settings: KafkaSettings, partition: TopicPartition
 ) -> AsyncIterator[LaneClients]:
     """Fence the former owner first: only then is its committed offset final."""
+    limits = await message_limits(settings)
     async with (
-        Settlement(settings, partition) as settlement,
-        StatusPublisher(settings) as publisher,
+        Settlement(settings, partition, limits=limits) as settlement,
+        StatusPublisher(settings, limit=limits.status) as publisher,
         Cancellations(settings) as cancellations,
         _reader(settings, partition) as reader,
     ):
@@ -56,10 +59,8 @@ async def lane_clients(
 
 
 @asynccontextmanager
-async def _reader(
-    settings: KafkaSettings, partition: TopicPartition
-) -> AsyncIterator[AIOKafkaConsumer]:
-    reader = AIOKafkaConsumer(
+async def _reader(settings: KafkaSettings, partition: TopicPartition) -> AsyncIterator[Reader]:
+    reader = Reader(
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",

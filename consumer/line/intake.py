@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NoReturn
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from aiokafka.structs import ConsumerRecord
 
 from consumer.errors import LaneHalted, LaneLost
 from consumer.job.record import Record
+from consumer.kafka.reader import AnyRecord, Reader, UnreadableRecord
 from consumer.line.lane import Lane
 from consumer.line.race import race
+from consumer.line.start import why_not_from
 
 POLL_MS = 200
 
@@ -18,12 +20,11 @@ POLL_MS = 200
 class Intake:
     """Reads the jobs topic from where the lane starts."""
 
-    def __init__(self, reader: AIOKafkaConsumer, partition: TopicPartition, *, lane: Lane) -> None:
+    def __init__(self, reader: Reader, partition: TopicPartition, *, lane: Lane) -> None:
         """`reader` is assigned `partition`; it is no member of the group, and is ours alone."""
         self._reader = reader
         self._partition = partition
         self._lane = lane
-        self._one_at_a_time = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take records until `stop`.
@@ -42,43 +43,29 @@ class Intake:
             if self._lane.room <= 0:
                 await self._lane.settled()
                 continue
-            for record in await self._read(1 if self._one_at_a_time else self._lane.room):
+            for record in await self._read():
                 self._lane.take(_as_arrived(record))
 
-    async def _read(self, room: int) -> "Sequence[ConsumerRecord[bytes | None, bytes | None]]":
+    async def _read(self) -> Sequence[AnyRecord]:
         try:
-            batches = await self._reader.getmany(timeout_ms=POLL_MS, max_records=room)
-        except OffsetOutOfRangeError as error:
-            raise LaneHalted(f"the jobs topic no longer holds what comes next: {error}") from error
-        except UnicodeDecodeError as error:
-            await self._halt_before_unreadable(error)
-            return ()
+            batches = await self._reader.getmany(timeout_ms=POLL_MS, max_records=self._lane.room)
+        except OffsetOutOfRangeError:
+            await self._halt_before_what_is_gone()
         except KafkaError as error:
             raise LaneLost(f"the jobs topic can't be read: {error!r}") from error
-        self._one_at_a_time = False
-        records: Sequence[ConsumerRecord[bytes | None, bytes | None]]
-        records = batches.get(self._partition, ())
-        return records
+        return batches.get(self._partition, ())
 
-    async def _halt_before_unreadable(self, error: UnicodeDecodeError) -> None:
-        """Take and settle what comes before the record; then halt, since only a person may skip it.
-
-        aiokafka can't give us a record with a header whose name is no UTF-8, not even to put it
-        aside; what it read before that record in the same call, it gives when asked again.
-        """
-        if not self._one_at_a_time:
-            self._one_at_a_time = True
-        elif self._lane.in_flight:
+    async def _halt_before_what_is_gone(self) -> NoReturn:
+        """Settle what was taken, since that is here; then halt, and say what is gone."""
+        while self._lane.in_flight:
+            self._lane.check()
             await self._lane.settled()
-        else:
-            offset = await self._reader.position(self._partition)
-            raise LaneHalted(
-                f"the record at offset {offset} can't be read, a header's name is no UTF-8"
-                f" ({error}): `maskline consume --from-offset {offset + 1}` goes on without it"
-            )
+        gone = await why_not_from(self._reader, self._partition, self._lane.next_offset)
+        raise LaneHalted(gone)
 
 
-def _as_arrived(record: "ConsumerRecord[bytes | None, bytes | None]") -> Record:
+def _as_arrived(record: AnyRecord) -> Record:
+    unreadable = record if isinstance(record, UnreadableRecord) else None
     return Record(
         topic=record.topic,
         partition=record.partition,
@@ -86,5 +73,7 @@ def _as_arrived(record: "ConsumerRecord[bytes | None, bytes | None]") -> Record:
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
-        headers=tuple(record.headers),
+        headers=record.headers,
+        unreadable=unreadable.reason if unreadable else "",
+        value_bytes=unreadable.value_bytes if unreadable else None,
     )

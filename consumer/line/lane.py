@@ -36,11 +36,10 @@ class Lane:
         settler: Settler,
         start: int,
         capacity: int,
-        dead_letter_limit: int,
         settle_interval: float = 0.0,
         isolate_through: int = -1,
     ) -> None:
-        """Hold `capacity` jobs; halt after `dead_letter_limit` failures in a row (0: never).
+        """Hold `capacity` jobs.
 
         `start` is the offset of the first record to take. A busy lane lets `settle_interval`
         seconds pass from one batch to the next. Records up to offset `isolate_through` run one at
@@ -49,7 +48,6 @@ class Lane:
         self._executor = executor
         self._settler = settler
         self._capacity = capacity
-        self._dead_letter_limit = dead_letter_limit
         self._settle_interval = settle_interval
         self._next_batch = 0.0
         self._isolate_through = isolate_through
@@ -59,7 +57,6 @@ class Lane:
         self._segmentations = Turns()
         self._taken = asyncio.Event()
         self._settled = asyncio.Event()
-        self._failures_in_a_row = 0
         self._settling: asyncio.Task[None] | None = None
         self.next_offset = start
         """From here on nothing is taken yet."""
@@ -138,17 +135,18 @@ class Lane:
                 await self._settler.settle(batch)
                 for _ in batch:
                     self._tasks.popleft()
-                self.position = batch[-1].record.offset + 1
-                self._executor.forget(through=batch[-1].record.offset)
-                self._settled.set()
-                if self._failures_in_a_row == self._dead_letter_limit != 0:
-                    raise LaneHalted(
-                        f"{self._failures_in_a_row} dead letters in a row (DEAD_LETTER_LIMIT),"
-                        f" the last one of offset {batch[-1].record.offset}: mend what their error"
-                        " codes name, then restart the consumer"
-                    )
+                self._note_settled(through=batch[-1].record.offset)
+        except LaneHalted as reason:
+            if reason.after is not None:  # of the last batch, a part was settled
+                self._note_settled(through=reason.after)
+            raise
         finally:
             self._settled.set()
+
+    def _note_settled(self, through: int) -> None:
+        self.position = through + 1
+        self._executor.forget(through=through)
+        self._settled.set()
 
     async def _finished_batch(self) -> list[Outcome]:
         """Wait for the head, then give it and all that is finished right behind it."""
@@ -163,12 +161,7 @@ class Lane:
                 break
             if task.cancelled():  # the lane cancels its tasks only when it no longer settles
                 raise LaneLost(f"{task.get_name()} was cancelled, and neither a user nor we did it")
-            outcome = task.result()
-            batch.append(outcome)
-            failed = outcome.state == "failed"
-            self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
-            if self._failures_in_a_row == self._dead_letter_limit != 0:
-                break
+            batch.append(task.result())
         return batch
 
     async def _let_grow(self) -> None:

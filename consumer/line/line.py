@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 import structlog
 from aiokafka import TopicPartition
@@ -19,13 +19,15 @@ from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.job.executor import JobExecutor
 from consumer.job.services import Services
 from consumer.line.clients import LaneClients, lane_clients
+from consumer.line.failures import FailuresInARow
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
 from consumer.line.race import race, unless
-from consumer.line.settler import Settler
-from consumer.line.start import find_start
+from consumer.line.settler import Settler, halted_for
+from consumer.line.start import Start, find_start
+from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
 
@@ -35,31 +37,6 @@ REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
 SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
 # Reading all of the status topic may take this long, where the committed offset is lost.
 OPEN_SECONDS = 240.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineState:
-    """How the line is at this moment."""
-
-    joined: bool = False
-    assigned: bool = False
-    opened: bool = False
-    halted: str | None = None
-    """Why nothing is settled until a person acts, if so."""
-    lost: str | None = None
-    """Why the last lane was lost, until the next one is open."""
-    unheard: str | None = None
-    """What of Kafka hasn't answered for longer than the session's time-out, if anything."""
-    producer_down: str | None = None
-    """Which producer of the lane has ended by itself, if one has."""
-    in_flight: int = 0
-    """Records taken and not yet settled."""
-    position: int | None = None
-    """Offset of the next record to settle."""
-    next_offset: int | None = None
-    """Offset of the next record to take."""
-    end_offset: int | None = None
-    """Where the jobs topic ends, as last told."""
 
 
 class Line:
@@ -90,7 +67,7 @@ class Line:
 
     def state(self) -> LineState:
         """Say how the line is now."""
-        membership, lane = self._membership, self._lane
+        membership, clients, lane = self._membership, self._clients, self._lane
         if membership is None:
             return LineState(lost=self._lost)
         return LineState(
@@ -100,7 +77,8 @@ class Line:
             halted=self._halted,
             lost=self._lost,
             unheard=membership.unheard(),
-            producer_down=self._clients.producer_down() if self._clients else None,
+            control_unheard=clients.cancellations.unheard if clients else None,
+            producer_down=clients.producer_down() if clients else None,
             in_flight=lane.in_flight if lane else 0,
             position=lane.position if lane else None,
             next_offset=lane.next_offset if lane else None,
@@ -158,19 +136,35 @@ class Line:
                 except LaneHalted as reason:
                     self._halted = str(reason)
                     log.error("line.halted", reason=self._halted)
-                    await stop.wait()  # the partition stays ours, until a person acts
+                    await self._stand_still(reason, stop)
         finally:
             self._clients = self._lane = self._halted = None
 
+    async def _stand_still(self, halt: LaneHalted, stop: asyncio.Event) -> None:
+        """Keep the partition, and settle nothing, until `stop` or until a person lifts the halt.
+
+        Raises:
+            LaneLost: it is lifted, and the lane is opened on a new assignment.
+        """
+        if halt.after is None or self._clients is None:
+            await stop.wait()
+            return
+        await race(stop.wait(), self._clients.cancellations.lifted(halt.after))
+        if not stop.is_set():
+            raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
+
     async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
+        start = lane.position
         async with lane:
             self._lane, self._lost, self._told_before = lane, None, True
-            log.info("lane.opened", offset=lane.position)
+            log.info("lane.opened", offset=start)
             try:
                 await intake.run(stop)
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
                 log.info("lane.closed", offset=lane.position)
+                if lane.position > start:
+                    self._from_offset = None  # it has served
 
     async def _open(
         self, partition: TopicPartition, resources: AsyncExitStack
@@ -180,8 +174,8 @@ class Line:
             clients = self._clients = await resources.enter_async_context(
                 lane_clients(self._kafka, partition)
             )
-            start, bookmark = await self._find_start(clients)
-            await self._ledger.read(self._kafka, partition, bookmark=bookmark, start=start)
+            start = await self._find_start(clients)
+            await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
         executor = JobExecutor(
             self._services,
             publisher=clients.publisher,
@@ -189,27 +183,41 @@ class Line:
             cancels=clients.cancellations,
         )
         settler = Settler(
-            settlement=clients.settlement,
+            clients.settlement,
             ledger=self._ledger,
             cancellations=clients.cancellations,
+            failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
             throughput=self._throughput,
+            topic_id=start.topic_id,
         )
         lane = Lane(
             executor=executor,
             settler=settler,
-            start=start,
+            start=start.offset,
             capacity=self._limits.max_in_flight,
-            dead_letter_limit=self._limits.dead_letter_limit,
             settle_interval=SETTLE_INTERVAL_SECONDS,
             isolate_through=self._ledger.last_crashed(),
         )
         return lane, Intake(clients.reader, partition, lane=lane)
 
-    async def _find_start(self, clients: LaneClients) -> tuple[int, str | None]:
-        """Give where the lane starts, and the bookmark of the ledger.
+    async def _find_start(self, clients: LaneClients) -> Start:
+        """Give the start.
 
-        An operator's `from_offset` holds until it is settled, be it by us or by the owner that we
-        stood by for. Only a first owner is told that it is too low.
+        Raises:
+            LaneHalted: also where a former owner halted, unless a person has lifted that.
+        """
+        start = await self._told_or_found(clients)
+        if start.halted_after is None:
+            return start
+        if not clients.cancellations.is_lifted(start.halted_after):
+            raise halted_for(start.failures, after=start.halted_after)
+        return replace(start, failures=0)
+
+    async def _told_or_found(self, clients: LaneClients) -> Start:
+        """Find the start, heeding the operator's `from_offset`.
+
+        That holds until it is settled, be it by us or by the owner that we stood by for. Only a
+        first owner is told that it is too low.
         """
         try:
             return await find_start(
@@ -222,7 +230,7 @@ class Line:
             if not self._told_before:
                 raise
             self._from_offset = None
-            return await self._find_start(clients)
+            return await self._told_or_found(clients)
 
 
 @asynccontextmanager

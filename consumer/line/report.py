@@ -3,7 +3,8 @@
 from typing import Any
 
 from consumer.job.services import Services
-from consumer.line.line import Line, LineState
+from consumer.line.line import Line
+from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import LineSettings
 from consumer.telemetry.probes import Check
@@ -43,6 +44,7 @@ class Report:
             "group": _check(None if state.joined else state.lost or "joining"),
             "lane": _check(_lane_away(state)),
             "producer": _check(state.producer_down),
+            "control_heard": _check(state.control_unheard),
             "not_halted": _check(state.halted),
             "not_holding": _check("; ".join(holding)),
         }

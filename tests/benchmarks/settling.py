@@ -21,7 +21,9 @@ from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn
+from consumer.kafka.committed import Kept, read_committed_offset
 from consumer.kafka.connection import connection_options
+from consumer.kafka.topics import MessageLimits
 from consumer.line.clients import lane_clients
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
@@ -88,13 +90,13 @@ async def _in_runs(kafka: KafkaSettings, jobs: int, *, in_flight: int) -> float:
     """Seconds that intake, lane and settlement take for so many jobs."""
     partition = TopicPartition(kafka.jobs_topic, 0)
     async with lane_clients(kafka, partition) as clients:
-        settler = Count(clients.settlement, jobs)
+        jobs_id = (await read_committed_offset(kafka, partition)).topic_id
+        settler = Count(clients.settlement, jobs, jobs_id)
         lane = Lane(
             executor=Nothing(),
             settler=settler,
             start=0,
             capacity=in_flight,
-            dead_letter_limit=0,
             settle_interval=SETTLE_INTERVAL_SECONDS,
         )
         begin = time.perf_counter()
@@ -122,14 +124,15 @@ class Nothing(JobExecutor):
 class Count(Settler):
     """Settles, until so many jobs are settled."""
 
-    def __init__(self, settlement: Settlement, jobs: int) -> None:
+    def __init__(self, settlement: Settlement, jobs: int, jobs_id: str) -> None:
         self._settlement = settlement
+        self._kept = Kept(topic_id=jobs_id)
         self._left = jobs
         self.ended = asyncio.Event()
 
     async def settle(self, batch: Sequence[Outcome]) -> None:
         """Settle, and count."""
-        await self._settlement.settle(batch, bookmark="")
+        await self._settlement.settle(batch, kept=self._kept)
         self._left -= len(batch)
         if self._left == 0:
             self.ended.set()
@@ -178,7 +181,12 @@ async def _one_by_one(kafka: KafkaSettings, jobs: int) -> float:
                 value=arrived.value,
                 headers=tuple(arrived.headers),
             )
-            event = message(terminal_event(_outcome(record)), record, group=kafka.consumer_group)
+            event = message(
+                terminal_event(_outcome(record)),
+                record,
+                group=kafka.consumer_group,
+                limit=MessageLimits().status,
+            )
             await producer.send_and_wait(kafka.status_topic, partition=0, **event)
             await consumer.commit()
             left -= 1

@@ -44,9 +44,7 @@ async def test_what_is_read_ahead_is_read_once_however_long_the_lane_is_full(
             return await send(node, request, **how)
 
         monkeypatch.setattr(clients.reader._client, "send", send_seen)
-        async with Lane(
-            executor=Endless(), settler=Never(), start=0, capacity=1, dead_letter_limit=0
-        ) as lane:
+        async with Lane(executor=Endless(), settler=Never(), start=0, capacity=1) as lane:
             taking = asyncio.create_task(Intake(clients.reader, partition, lane=lane).run(stop))
             while not lane.in_flight:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -32,7 +32,6 @@ class LaneBench(JobExecutor):
         self,
         *,
         capacity: int = 8,
-        limit: int = 0,
         isolate_through: int = -1,
         interval: float = 0.0,
     ) -> None:
@@ -48,7 +47,6 @@ class LaneBench(JobExecutor):
             settler=Runs(self),
             start=0,
             capacity=capacity,
-            dead_letter_limit=limit,
             settle_interval=interval,
             isolate_through=isolate_through,
         )
@@ -173,29 +171,6 @@ async def test_a_lane_that_is_lost_raises_and_settles_nothing_more() -> None:
         with pytest.raises(LaneLost, match="fenced"):
             bench.lane.check()
         assert bench.runs == []
-
-
-async def test_too_many_dead_letters_in_a_row_halt_the_line_right_behind_the_last() -> None:
-    async with LaneBench(limit=3) as bench:
-        bench.fail = {1, 2, 3, 4}
-        bench.take(*range(6))
-        for offset in range(6):
-            bench.finish[offset].set()
-        await quiet()
-        assert bench.settled == [0, 1, 2, 3]
-        with pytest.raises(LaneHalted, match="DEAD_LETTER_LIMIT"):
-            bench.lane.check()
-
-
-async def test_a_success_in_between_starts_the_count_anew() -> None:
-    async with LaneBench(limit=3) as bench:
-        bench.fail = {0, 1, 3, 4}
-        bench.take(*range(5))
-        for offset in range(5):
-            bench.finish[offset].set()
-        await quiet()
-        assert bench.settled == list(range(5))
-        bench.lane.check()
 
 
 async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:

@@ -131,7 +131,6 @@ class LaneMachine(RuleBasedStateMachine):
             settler=Broker(self),
             start=self.committed,
             capacity=CAPACITY,
-            dead_letter_limit=0,
         )
         await self.lane.__aenter__()
 
