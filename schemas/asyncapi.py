@@ -25,7 +25,7 @@ def asyncapi() -> Schema:
             "jobs": _topic(specs["jobs"], "Job"),
             "status": _topic(specs["status"], "StatusEvent"),
             "deadLetters": _topic(specs["dead_letter"], "DeadLetter"),
-            "control": _topic(specs["control"], "Cancel"),
+            "control": _topic(specs["control"], "Cancel", "Resume"),
             "callback": _callback_channel(),
         },
         "operations": _operations(),
@@ -36,8 +36,8 @@ def asyncapi() -> Schema:
     }
 
 
-def _topic(spec: TopicSpec, message: str) -> Schema:
-    """Describe a topic as a channel with one kind of message."""
+def _topic(spec: TopicSpec, *messages: str) -> Schema:
+    """Describe a topic as a channel with the messages that it carries."""
     settings: dict[str, Any] = {
         "cleanup.policy": spec.cleanup_policy.split(","),
         "retention.ms": spec.retention_ms,
@@ -47,7 +47,7 @@ def _topic(spec: TopicSpec, message: str) -> Schema:
     return {
         "address": spec.name,
         "description": f"Carries {spec.carries}. Key: {spec.key}.",
-        "messages": {message: ref("components", "messages", message)},
+        "messages": {message: ref("components", "messages", message) for message in messages},
         "bindings": {
             "kafka": {
                 "topic": spec.name,
@@ -85,6 +85,7 @@ def _operations() -> Schema:
             "bindings": group,
         },
         "receiveCancel": _operation("receive", "control", "Cancel", "Take cancels."),
+        "receiveResume": _operation("receive", "control", "Resume", "Lift a halt."),
         "sendStatus": _operation(
             "send",
             "status",

@@ -24,10 +24,14 @@ def asyncapi_messages() -> Schema:
             "summary": "The job record as it arrived. Its headers state why it failed.",
             "contentType": "application/octet-stream",
             "headers": ref("components", "schemas", "DeadLetter"),
-            "payload": {"description": "The value of the job record, byte for byte, or null."},
+            "payload": {
+                "description": "The value of the job record, byte for byte, or null: also where"
+                " the header mask-value-omitted says that it is left out."
+            },
             "bindings": _key("The key of the job record, byte for byte, or null."),
         },
         "Cancel": _message("Cancel"),
+        "Resume": {**_message("Resume"), "bindings": _key("`!resume`.")},
         "Masks": _masks(),
         "CallbackReply": {
             "summary": "The response to an upload that was accepted.",
@@ -90,8 +94,13 @@ def _cloud_event_headers() -> Schema:
         },
         cloud_events.SUBJECT: {"type": "string", "description": "The job_id, if there is one."},
         cloud_events.CONTENT_TYPE: {"type": "string", "const": cloud_events.JSON},
+        cloud_events.TOPIC_ID: {
+            "type": "string",
+            "description": "The jobs topic's id, in terminal events, where the broker gives one.",
+        },
     }
-    required = tuple(name for name in properties if name != cloud_events.SUBJECT)
+    optional = (cloud_events.SUBJECT, cloud_events.TOPIC_ID)
+    required = tuple(name for name in properties if name not in optional)
     return _headers({**properties, trace_context.HEADER: TRACE}, required)
 
 

@@ -7,6 +7,8 @@ TIME = "ce_time"
 SUBJECT = "ce_subject"
 SPEC_VERSION = "ce_specversion"
 CONTENT_TYPE = "content-type"
+TOPIC_ID = "ce_topicid"
+"""An extension of ours: the id of the jobs topic. A topic made later under its name has another."""
 
 VERSION = "1.0"
 JSON = "application/json"

@@ -1,4 +1,4 @@
-"""Messages of the control topic. So far there is one: a request to cancel a job."""
+"""Messages of the control topic: requests to cancel a job, and to lift a halt."""
 
 from typing import Annotated
 
@@ -6,6 +6,9 @@ from pydantic import Field
 
 from schemas.message import Count, JobId, Message
 from schemas.timestamp import Timestamp
+
+RESUME_KEY = b"!resume"
+"""The key of every resume. No job id begins like this."""
 
 
 class Cancel(Message):
@@ -20,3 +23,12 @@ class Cancel(Message):
     """When the cancel was requested."""
     reason: Annotated[str, Field(max_length=500)] | None = None
     """Why, as free text."""
+
+
+class Resume(Message):
+    """Lift a halt for dead letters in a row. The record's key is `!resume`."""
+
+    after_offset: Count
+    """A halt is lifted if its last settled record has this offset or a smaller one."""
+    requested_at: Timestamp
+    """When the resume was requested."""

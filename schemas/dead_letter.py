@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
 
 from schemas.errors import InvalidMessage, invalid_message
 from schemas.message import INT64_MAX, MessagePart
@@ -22,6 +22,11 @@ EXCEPTION_CLASS = "__connect.errors.exception.class.name"
 EXCEPTION_MESSAGE = "__connect.errors.exception.message"
 ERROR_CODE = "mask-error-code"
 FAILED_AT = "mask-failed-at"
+VALUE_OMITTED = "mask-value-omitted"
+UNREADABLE = "unreadable"
+"""The value of `mask-value-omitted` if not even the size of the record's value is known."""
+
+_OMITTED = r"^([0-9]{1,19}|unreadable)$"
 
 HeaderInteger = Annotated[
     int,
@@ -31,8 +36,17 @@ HeaderInteger = Annotated[
 """A whole number, written in a header as decimal digits."""
 
 
+OmittedValue = Annotated[
+    Annotated[str, Field(pattern=_OMITTED)] | None,
+    WithJsonSchema({"type": "string", "pattern": _OMITTED}),
+]
+"""The size of a value in bytes, or `unreadable`."""
+
+
 class DeadLetter(MessagePart):
     """Why a job failed: the headers that are added to those of its record."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     topic: str = Field(alias=TOPIC)
     """The topic that the record was read from."""
@@ -50,6 +64,10 @@ class DeadLetter(MessagePart):
     """The error's code, as in the status event."""
     failed_at: Timestamp = Field(alias=FAILED_AT)
     """When the job failed."""
+    value_omitted: OmittedValue = Field(None, alias=VALUE_OMITTED)
+    """Present only if the dead letter doesn't contain the record's value, because it doesn't fit or
+    can't be read. Its size in bytes, or `unreadable`. The key and the headers may be missing too.
+    The record itself is where the other headers say, until the jobs topic's retention."""
 
     @classmethod
     def read(cls, headers: Headers) -> Self:
@@ -58,11 +76,12 @@ class DeadLetter(MessagePart):
         Raises:
             InvalidMessage: A header is missing or its value is invalid.
         """
+        latest = max((at for at, (name, _) in enumerate(headers) if name == TOPIC), default=0)
         try:
             texts = {
                 name: value.decode()
-                for name, value in headers
-                if value is not None and name in HEADERS
+                for name, value in headers[latest:]
+                if value is not None and name in _ALL_HEADERS
             }
             return cls.model_validate(texts)
         except UnicodeDecodeError as error:
@@ -71,17 +90,26 @@ class DeadLetter(MessagePart):
             raise invalid_message("DeadLetter", error) from None
 
     def write(self) -> list[tuple[str, bytes]]:
-        """Write the eight headers, in the contract's order."""
+        """Write the headers, in the contract's order."""
         values = self.model_dump(by_alias=True)
-        return [(name, str(values[name]).encode()) for name in HEADERS]
+        return [
+            (name, str(values[name]).encode()) for name in _ALL_HEADERS if values[name] is not None
+        ]
 
 
-HEADERS = tuple(str(field.alias) for field in DeadLetter.model_fields.values())
-"""Names of the headers that a dead letter adds, in the contract's order."""
+_ALL_HEADERS = tuple(str(field.alias) for field in DeadLetter.model_fields.values())
+HEADERS = tuple(name for name in _ALL_HEADERS if name != VALUE_OMITTED)
+"""Names of the headers that every dead letter adds, in the contract's order."""
 
 
 def dead_letter_headers(
-    arrived: Headers, *, source: Source, error: ErrorInfo, exception: str, failed_at: datetime
+    arrived: Headers,
+    *,
+    source: Source,
+    error: ErrorInfo,
+    exception: str,
+    failed_at: datetime,
+    value_omitted: str | None = None,
 ) -> list[tuple[str, bytes | None]]:
     """Return the headers of a dead letter: those of the job record, then ours.
 
@@ -91,6 +119,7 @@ def dead_letter_headers(
         error: Why it failed, as in its status event.
         exception: Full name of the exception's class, `module.Class`.
         failed_at: When it failed, as in its status event.
+        value_omitted: If the dead letter doesn't contain the value: its size, or `unreadable`.
     """
     letter = DeadLetter.model_validate(
         {
@@ -102,6 +131,7 @@ def dead_letter_headers(
             EXCEPTION_MESSAGE: error.message,
             ERROR_CODE: error.code,
             FAILED_AT: failed_at,
+            VALUE_OMITTED: value_omitted,
         }
     )
     return [*arrived, *letter.write()]
@@ -109,7 +139,8 @@ def dead_letter_headers(
 
 def arrived_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
     """Return the headers that the job record had before it became a dead letter (for a redrive)."""
-    own = len(headers) - len(HEADERS)
-    if tuple(name for name, _ in headers[own:]) != HEADERS:
+    names = tuple(name for name, _ in headers)
+    own = len(headers) - len(HEADERS) - (names[-1:] == (VALUE_OMITTED,))
+    if names[own : own + len(HEADERS)] != HEADERS:
         raise InvalidMessage("DeadLetter: the headers don't end with those of a dead letter")
     return list(headers[:own])

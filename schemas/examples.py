@@ -32,6 +32,11 @@ CANCEL: dict[str, Any] = {
     "reason": None,
 }
 
+RESUME: dict[str, Any] = {
+    "after_offset": 4710,
+    "requested_at": "2026-11-22T10:31:00.000Z",
+}
+
 COMPLETED: dict[str, Any] = {
     "event_id": "0c5b1f0e-6d0c-4d1b-9f0a-5b8f6f1b2a3c",
     "job_id": "f20d441e-a7db-4c51-9b5e-3f0e3a1c2d4b",

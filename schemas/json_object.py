@@ -9,6 +9,8 @@ from schemas.errors import InvalidMessage
 
 MAX_NESTING = 64
 """Deepest nesting of objects and lists. JSON writers have such a limit, so this reader has one."""
+MAX_PARTS = 250_000
+"""Most commas, objects and lists. An empty list has three bytes in a message and 60 in memory."""
 
 
 def json_object(noun: str, value: bytes) -> dict[str, Any]:
@@ -21,6 +23,9 @@ def json_object(noun: str, value: bytes) -> dict[str, Any]:
     Raises:
         InvalidMessage: The bytes are not such an object. No other exception is raised.
     """
+    containers = value.count(b"{") + value.count(b"[")
+    if containers + value.count(b",") > MAX_PARTS:
+        raise InvalidMessage(f"{noun}: more than {MAX_PARTS} commas, objects and lists")
     try:
         parsed = json.loads(
             value.decode(),
@@ -39,7 +44,7 @@ def json_object(noun: str, value: bytes) -> dict[str, Any]:
         raise InvalidMessage(f"{noun}: not JSON: {error}") from None
     if not isinstance(parsed, dict):
         raise InvalidMessage(f"{noun}: not a JSON object but {type(parsed).__name__}")
-    if value.count(b"{") + value.count(b"[") > MAX_NESTING and _deeper(parsed, MAX_NESTING):
+    if containers > MAX_NESTING and _deeper(parsed, MAX_NESTING):
         raise InvalidMessage(f"{noun}: nested deeper than {MAX_NESTING} levels")
     return parsed
 

@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from schemas import examples
 from schemas.callback import CallbackReply
-from schemas.control import Cancel
+from schemas.control import Cancel, Resume
 from schemas.dead_letter import DeadLetter
 from schemas.job import Job
 from schemas.message import MessagePart
@@ -38,6 +38,7 @@ MESSAGES = (
     ),
     DescribedMessage("dead_letter_headers", DeadLetter, "serialization", (examples.DEAD_LETTER,)),
     DescribedMessage("cancel", Cancel, "validation", (examples.CANCEL,)),
+    DescribedMessage("resume", Resume, "validation", (examples.RESUME,)),
     DescribedMessage("callback_reply", CallbackReply, "validation", (examples.CALLBACK_REPLY,)),
 )
 

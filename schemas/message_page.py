@@ -3,7 +3,7 @@
 import json
 
 from schemas import callback, cloud_events, trace_context
-from schemas.json_object import MAX_NESTING
+from schemas.json_object import MAX_NESTING, MAX_PARTS
 from schemas.json_schema import MESSAGES, DescribedMessage, Schema, message_schema
 from schemas.message import INT64_MAX
 from schemas.status import ERROR_CODES, STATES, TERMINAL_STATES
@@ -20,10 +20,14 @@ from `maskline schemas export DIR`: a JSON Schema for each message, and `asyncap
 """
 
 HOW_JOBS_ARE_READ = f"""\
+A record has at most 16 MiB when it is unpacked, and at most 10,000 headers, whose names are UTF-8.
+Any other record fails with `invalid_message`.
+
 How a record's value is read: unknown fields are ignored, and an optional field may be null or
 absent. The service also refuses repeated fields, NaN and infinity, numbers of more than 4,300
-digits or outside a double's range, lone surrogates, and more than {MAX_NESTING} levels of objects
-or lists. It accepts more than the JSON Schema in two cases: a time without a zone is UTC, and a
+digits or outside a double's range, lone surrogates, more than {MAX_NESTING} levels of objects or
+lists, and more than {MAX_PARTS:,} commas, objects and lists together. It accepts more than the JSON
+Schema in two cases: a time without a zone is UTC, and a
 space may take the place of the `T` in a time.
 """
 
@@ -33,7 +37,10 @@ INTRODUCTIONS = {
     f" `{cloud_events.ID}`, `{cloud_events.TYPE}` `{cloud_events.event_type('<state>')}`,"
     f" `{cloud_events.SOURCE}` `{cloud_events.event_source('<group>')}`, `{cloud_events.TIME}`,"
     f" `{cloud_events.SUBJECT}` (the `job_id`, if there is one), `{cloud_events.CONTENT_TYPE}`, and"
-    f" the job's `{trace_context.HEADER}` if it has one."
+    f" the job's `{trace_context.HEADER}` if it has one. Terminal events also have"
+    f" `{cloud_events.TOPIC_ID}`, the id of the jobs topic, if the broker gives one. An event that"
+    " wouldn't fit the topic is made to fit: a key that is too long is left out, and long texts are"
+    " cut."
     "\n\nEvery field is always present. States: "
     + ", ".join(f"`{state}`" for state in STATES)
     + "; terminal: "
@@ -43,9 +50,12 @@ INTRODUCTIONS = {
     + ", ".join(f"`{code}`" for code in ERROR_CODES)
     + ".\n",
     "dead_letter_headers": "Key, value and headers of the job record as they arrived, followed by"
-    f" these headers, each a UTF-8 string. The dead-letter topic takes"
-    f" {DEAD_LETTER_ROOM // 1024} KiB more than the jobs topic, so that every dead letter fits.\n",
+    f" these headers, each a UTF-8 string. The dead-letter topic takes {DEAD_LETTER_ROOM // 1024}"
+    " KiB more than the jobs topic, so that nearly every dead letter fits. If one doesn't, or its"
+    " record can't be unpacked or read, it is written without the parts that don't fit or can't be"
+    " read.\n",
     "cancel": "A record of the control topic.\n",
+    "resume": "A record of the control topic. Its key is `!resume`. `maskline resume` writes it.\n",
     "callback_reply": "The service sends the masks in a POST request to `MASK_ASSET_URL`, or to"
     " the job's `callback_url`, as multipart/form-data: the fields "
     + ", ".join(f"`{name}`" for name in callback.FIELDS)

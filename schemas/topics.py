@@ -32,13 +32,22 @@ class TopicSpec:
     cleanup_policy: str = "delete"
     max_message_bytes: int | None = None
     """Largest record in bytes. None: the broker's default."""
+    log_append_time: bool = False
+    """Whether the broker's clock decides how long a record is kept, and not the producer's."""
 
     @property
     def config(self) -> dict[str, str]:
         """The topic's settings, by their names in Kafka."""
-        config = {"cleanup.policy": self.cleanup_policy, "retention.ms": str(self.retention_ms)}
+        config = {
+            "cleanup.policy": self.cleanup_policy,
+            "retention.ms": str(self.retention_ms),
+            # Retention deletes only closed segments, and a quiet topic fills one in a week or more.
+            "segment.ms": str(DAY_MS),
+        }
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
+        if self.log_append_time:
+            config["message.timestamp.type"] = "LogAppendTime"
         return config
 
 
@@ -60,7 +69,9 @@ def topic_specs(
         jobs_max_message_bytes: Largest record of the jobs topic. Dead letters get 64 KiB more.
     """
     return (
-        TopicSpec("jobs", jobs, "jobs, one a record, strict FIFO", 7 * DAY_MS),
+        TopicSpec(
+            "jobs", jobs, "jobs, one a record, strict FIFO", 7 * DAY_MS, log_append_time=True
+        ),
         TopicSpec("status", status, "status events", 7 * DAY_MS),
         TopicSpec(
             "dead_letter",
@@ -70,5 +81,7 @@ def topic_specs(
             key="as the job's",
             max_message_bytes=jobs_max_message_bytes + DEAD_LETTER_ROOM,
         ),
-        TopicSpec("control", control, "cancels", 7 * DAY_MS, cleanup_policy="compact,delete"),
+        TopicSpec(
+            "control", control, "cancels and resumes", 7 * DAY_MS, cleanup_policy="compact,delete"
+        ),
     )

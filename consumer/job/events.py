@@ -7,11 +7,15 @@ from typing import Any
 
 from consumer.job.outcome import Outcome
 from consumer.job.record import Header, Record
-from schemas import trace_context
+from consumer.kafka.sizes import batch_bytes
+from schemas import cloud_events, trace_context
 from schemas.job import Job
 from schemas.status import ErrorInfo, ModelInfo, State, StatusEvent, cloud_event_headers
 
 WORKER = socket.gethostname()
+CUT_TEXTS = (500, 50)
+"""Characters of each text in an event that wouldn't fit otherwise, and then in one that still
+doesn't."""
 
 
 def status_event(
@@ -57,9 +61,35 @@ def terminal_event(outcome: Outcome) -> StatusEvent:
     )
 
 
-def message(event: StatusEvent, record: Record, *, group: str) -> dict[str, Any]:
-    """Give keyword arguments for a producer's `send`: the record's key, the event, its headers."""
+def message(
+    event: StatusEvent, record: Record, *, group: str, limit: int, topic_id: str = ""
+) -> dict[str, Any]:
+    """Give keyword arguments for a producer's `send`: the record's key, the event, its headers.
+
+    A batch of it has at most `limit` bytes: a key that is too long is left out, and after that the
+    event's texts are cut. `topic_id` is that of the jobs topic, where it is known.
+    """
     headers: list[Header] = [*cloud_event_headers(event, group)]
+    if topic_id:
+        headers.append((cloud_events.TOPIC_ID, topic_id.encode()))
     if record.traceparent is not None:
         headers.append((trace_context.HEADER, record.traceparent.encode()))
-    return {"key": record.key, "value": event.write(), "headers": headers}
+    key, value = record.key, event.write()
+    if batch_bytes(key, value, headers) > limit:
+        key = None
+    for most in CUT_TEXTS:
+        if batch_bytes(key, value, headers) > limit:
+            value = _cut(event, most).write()
+    return {"key": key, "value": value, "headers": headers}
+
+
+def _cut(event: StatusEvent, most: int) -> StatusEvent:
+    """Cut an event's long texts to so many characters each."""
+    changes: dict[str, Any] = {}
+    if event.error is not None:
+        error = event.error.model_copy(update={"message": event.error.message[:most]})
+        changes["error"] = error
+    if event.result is not None:
+        keys = {name: key[:most] for name, key in event.result.stored_keys.items()}
+        changes["result"] = event.result.model_copy(update={"stored_keys": keys})
+    return event.model_copy(update=changes)

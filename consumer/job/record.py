@@ -11,7 +11,7 @@ Header = tuple[str, bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of the jobs topic, byte for byte as it arrived."""
+    """One record of the jobs topic, byte for byte as it arrived, as far as it can be read."""
 
     topic: str
     partition: int
@@ -20,6 +20,10 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
+    unreadable: str = ""
+    """Why the record, or a part of it, can't be read; empty where it can."""
+    value_bytes: int | None = None
+    """Size of a value that was left out for its size; None otherwise."""
 
     @property
     def source(self) -> Source:

@@ -1,1 +1,1 @@
-"""What aiokafka needs from us: connections, clients that start and stop in time, topics."""
+"""What aiokafka needs from us: connections, clients that stop in time, bounded readers, topics."""

@@ -1,56 +1,73 @@
-"""Cancellation: the cancels of the control topic, applied to the jobs that they name."""
+"""The control topic: cancels, applied to the jobs that they name, and resumes of a halt."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn, Self
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from consumer.errors import JobCancelled
 from consumer.kafka.clients import stop_consumer
 from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import AnyRecord, Reader, read_to_end
 from consumer.settings import KafkaSettings
-from schemas.control import Cancel
+from schemas.control import RESUME_KEY, Cancel, Resume
 from schemas.errors import InvalidMessage
 
 log = structlog.get_logger()
 
 RETRY_SECONDS = 1.0
+HEAR_SECONDS = 30.0
+"""A line whose control topic can't be read for so long goes on without it, and says so."""
+SILENT_SECONDS = 10.0
+"""A fetch of nothing is answered after half a second."""
 
 
 class Cancellations:
     """Every cancel that may still matter; read to the end before a lane opens, then followed."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
         self._topic = TopicPartition(settings.control_topic, 0)
-        self._consumer = AIOKafkaConsumer(
-            auto_offset_reset="earliest", enable_auto_commit=False, **connection_options(settings)
-        )
         self._before: dict[str, int] = {}
         self._running: dict[tuple[str, int], asyncio.Task[object]] = {}
-        self._follower: asyncio.Task[NoReturn] | None = None
+        self._resumed_through = -1
+        self._resumed = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._listener: asyncio.Task[NoReturn] | None = None
+        self.unheard: str | None = None
+        """Why the control topic can't be heard, while it can't."""
 
     async def __aenter__(self) -> Self:
+        """Read all there is; go on without it where it can't be read in time."""
+        self._listener = asyncio.create_task(self._listen(), name="control.listen")
         try:
-            await self._consumer.start()
-            self._consumer.assign([self._topic])
-            end = (await self._consumer.end_offsets([self._topic]))[self._topic]
-            await self._consumer.seek_to_beginning(self._topic)
-            while await self._consumer.position(self._topic) < end:
-                await self._read()
+            async with asyncio.timeout(HEAR_SECONDS):
+                await self._caught_up.wait()
+        except TimeoutError:
+            self._not_heard(self.unheard or f"it can't be read to its end in {HEAR_SECONDS:g} s")
         except BaseException:
-            await stop_consumer(self._consumer)
+            await self.__aexit__()
             raise
-        self._follower = asyncio.create_task(self._follow(), name="cancellation.follow")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.wait([self._follower])
-        await stop_consumer(self._consumer)
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.wait([self._listener])
+
+    def is_lifted(self, after: int) -> bool:
+        """Whether a halt whose last settled record has offset `after` is lifted."""
+        return after <= self._resumed_through
+
+    async def lifted(self, after: int) -> None:
+        """Wait until such a halt is lifted."""
+        while not self.is_lifted(after):
+            self._resumed.clear()
+            await self._resumed.wait()
 
     @contextmanager
     def cancellable(self, job_id: str, offset: int) -> Iterator[None]:
@@ -69,35 +86,81 @@ class Cancellations:
                 raise JobCancelled from None
             raise
         finally:
-            del self._running[job_id, offset]
+            self._running.pop((job_id, offset), None)
 
     def forget(self, through: int) -> None:
         """Drop what only concerns records up to and including offset `through`."""
         self._before = {job: before for job, before in self._before.items() if before > through + 1}
 
-    async def _follow(self) -> NoReturn:
+    async def _listen(self) -> NoReturn:
+        """Read the topic from its beginning and follow it; begin again where that breaks."""
         while True:
             try:
-                await self._read()
+                await self._follow()
             except Exception as error:  # without this task no cancel would be read any more
-                log.warning("cancel.not_read", reason=repr(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                self._not_heard(repr(error))
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def _read(self) -> None:
-        for records in (await self._consumer.getmany(self._topic, timeout_ms=1000)).values():
-            for record in records:
-                self._note(record.value)
+    async def _follow(self) -> NoReturn:
+        # Read committed: a batch's cancels are written in one transaction, all of them or none.
+        reader = Reader(
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            **connection_options(self._settings),
+        )
+        try:
+            await reader.start()
+            async for record in read_to_end(reader, self._topic, start=0):
+                self._note(record)
+            self._heard()
+            self._caught_up.set()
+            while True:
+                for records in (await reader.getmany(self._topic, timeout_ms=1000)).values():
+                    for record in records:
+                        self._note(record)
+                self._listen_for_silence(reader)
+        finally:
+            await stop_consumer(reader)
 
-    def _note(self, value: bytes | None) -> None:
-        if value is None:
+    def _listen_for_silence(self, reader: Reader) -> None:
+        """Notice a broker that doesn't answer: aiokafka asks again and again and says nothing."""
+        answered_at = reader.last_poll_timestamp(self._topic)
+        if answered_at is not None and time.time() - answered_at / 1000 > SILENT_SECONDS:
+            self._not_heard(f"no answer for {SILENT_SECONDS:g} s")
+        else:
+            self._heard()
+
+    def _heard(self) -> None:
+        if self.unheard is not None:
+            log.info("control.heard", topic=self._topic.topic)
+        self.unheard = None
+
+    def _not_heard(self, reason: str) -> None:
+        if self.unheard != reason:
+            log.warning("control.not_heard", topic=self._topic.topic, reason=reason)
+        self.unheard = reason
+
+    def _note(self, record: AnyRecord) -> None:
+        if record.value is None:
             return
         try:
-            cancel = Cancel.read(value)
+            if record.key == RESUME_KEY:
+                self._resume(Resume.read(record.value))
+            else:
+                self._cancel(Cancel.read(record.value))
         except InvalidMessage as error:
-            log.warning("cancel.ignored", reason=str(error))
-            return
+            log.warning("control.ignored", offset=record.offset, reason=str(error))
+
+    def _resume(self, resume: Resume) -> None:
+        self._resumed_through = max(self._resumed_through, resume.after_offset)
+        self._resumed.set()
+
+    def _cancel(self, cancel: Cancel) -> None:
         before = max(cancel.before_offset, self._before.get(cancel.job_id, 0))
         self._before[cancel.job_id] = before
-        for (job_id, offset), task in self._running.items():
-            if job_id == cancel.job_id and offset < before:
-                task.cancel()
+        covered = [key for key in self._running if key[0] == cancel.job_id and key[1] < before]
+        for key in covered:
+            # Taken out, since each job is cancelled once: a second cancel would interrupt what
+            # the job does to end, and the count of cancels tells ours from the lane's.
+            self._running.pop(key).cancel()

@@ -9,20 +9,18 @@ Where to read from is kept in the metadata of the committed offset: the bookmark
 status topic of the earliest start of any record that is not settled.
 """
 
-import re
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import ConsumerRecord
+from aiokafka import TopicPartition
 
 from consumer.kafka.clients import stop_consumer
 from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import AnyRecord, Reader, read_to_end
 from consumer.settings import KafkaSettings
 from schemas import cloud_events
 from schemas.errors import InvalidMessage
 from schemas.status import StatusEvent
 
-_BOOKMARK = re.compile(r"status:(\d+)")
 _START_TYPES = tuple(
     cloud_events.event_type(state).encode() for state in ("processing", "retrying")
 )
@@ -75,45 +73,43 @@ class Ledger:
         self._records = {key: value for key, value in self._records.items() if key > through}
         self._alive = {key for key in self._alive if key[0] > through}
 
-    def bookmark(self, *, after: int) -> str:
-        """Metadata for a commit of all up to `after`: where the next owner must read from."""
+    def bookmark(self, *, after: int) -> int:
+        """Where the next owner must read from, once all up to `after` is settled."""
         open_starts = (s.bookmark for offset, s in self._records.items() if offset > after)
-        return f"status:{min(open_starts, default=self._read_through)}"
+        return min(open_starts, default=self._read_through)
 
     async def read(
-        self, settings: KafkaSettings, jobs: TopicPartition, *, bookmark: str | None, start: int
+        self, settings: KafkaSettings, jobs: TopicPartition, *, place: int | None, start: int
     ) -> None:
         """Read back the starts of records from offset `start` on.
 
-        `bookmark`: metadata of the committed offset; None where nothing is committed yet, which
-        takes all that the status topic has.
+        `place`: where in the status topic to read from; None: none of its starts concerns us.
         """
         self.forget(through=start - 1)
+        if place is None:
+            self._records.clear()
+            self._alive.clear()
         status = TopicPartition(settings.status_topic, 0)
         # Starts are published outside transactions, which a dead owner's may hold back.
-        consumer = AIOKafkaConsumer(
+        reader = Reader(
             isolation_level="read_uncommitted",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             **connection_options(settings),
         )
         try:
-            await consumer.start()
-            consumer.assign([status])
-            end = (await consumer.end_offsets([status]))[status]
-            first = (await consumer.beginning_offsets([status]))[status]
-            consumer.seek(status, max(first, min(_place(bookmark, end), end)))
-            while await consumer.position(status) < end:
-                for records in (await consumer.getmany(status, timeout_ms=1000)).values():
-                    for record in records:
-                        self._note_event(record, settings.consumer_group, jobs, start)
+            await reader.start()
+            end = (await reader.end_offsets([status]))[status]
+            if place is not None:
+                async for record in read_to_end(reader, status, start=place, end=end):
+                    self._note_event(record, settings.consumer_group, jobs, start)
             self._read_through = end
         finally:
-            await stop_consumer(consumer)
+            await stop_consumer(reader)
 
     def _note_event(
         self,
-        record: "ConsumerRecord[bytes | None, bytes | None]",
+        record: AnyRecord,
         group: str,
         jobs: TopicPartition,
         start: int,
@@ -135,11 +131,3 @@ class Ledger:
         starts = self._records.setdefault(offset, Starts(bookmark=at))
         starts.computing[attempt] = computing
         self._read_through = max(self._read_through, at + 1)
-
-
-def _place(bookmark: str | None, end: int) -> int:
-    """Where to read from; the end, where somebody else committed the offset and left no mark."""
-    if bookmark is None:
-        return 0
-    found = _BOOKMARK.fullmatch(bookmark)
-    return int(found[1]) if found else end

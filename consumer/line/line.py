@@ -1,26 +1,33 @@
-"""The line: a membership of the group, kept up; with the partition, a lane that settles."""
+"""The line: a membership of the group, kept up; with the partition, a lane that settles.
+
+Whatever breaks the lane ends the membership. A lane is never rebuilt in place: Kafka may already
+have given the partition to another consumer.
+"""
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from consumer.backoff import Backoff
-from consumer.errors import LaneHalted, LaneLost
+from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.job.executor import JobExecutor
-from consumer.job.outcome import Outcome
 from consumer.job.services import Services
-from consumer.line.cancellation import Cancellations
+from consumer.line.clients import LaneClients, lane_clients
+from consumer.line.failures import FailuresInARow
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
-from consumer.line.settlement import Settlement
-from consumer.line.start import find_start
-from consumer.line.status import StatusPublisher
+from consumer.line.membership import Membership
+from consumer.line.race import race, unless
+from consumer.line.settler import Settler, halted_for
+from consumer.line.start import Start, find_start
+from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
 
@@ -28,6 +35,8 @@ log = structlog.get_logger()
 
 REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
 SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
+# Reading all of the status topic may take this long, where the committed offset is lost.
+OPEN_SECONDS = 240.0
 
 
 class Line:
@@ -45,78 +54,197 @@ class Line:
         """`from_offset`: the operator's choice of the first lane's start, past what is lost."""
         self._kafka = kafka
         self._limits = limits
+        self._services = services
         self._throughput = throughput
         self._ledger = Ledger()
-        self.services = services
         self._from_offset = from_offset
-        self.intake: Intake | None = None
-        self.lost: str | None = None
+        self._told_before = False
+        self._membership: Membership | None = None
+        self._clients: LaneClients | None = None
+        self._lane: Lane | None = None
+        self._halted: str | None = None
+        self._lost: str | None = None
+
+    def state(self) -> LineState:
+        """Say how the line is now."""
+        membership, clients, lane = self._membership, self._clients, self._lane
+        if membership is None:
+            return LineState(lost=self._lost)
+        return LineState(
+            joined=membership.joined,
+            assigned=membership.tenure is not None,
+            opened=lane is not None and self._halted is None,
+            halted=self._halted,
+            lost=self._lost,
+            unheard=membership.unheard(),
+            control_unheard=clients.cancellations.unheard if clients else None,
+            producer_down=clients.producer_down() if clients else None,
+            in_flight=lane.in_flight if lane else 0,
+            position=lane.position if lane else None,
+            next_offset=lane.next_offset if lane else None,
+            end_offset=membership.end_offset,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then settle what is in flight and leave the group."""
+        """Serve until `stop`, then settle what is in flight and leave the group.
+
+        Raises:
+            StartError: the operator's `from_offset` can't be used.
+        """
         losses = 0
         while not stop.is_set():
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
-            except LaneLost as reason:
+            except StartError:
+                raise
+            except Exception as error:
+                if not isinstance(error, LaneLost):  # aiokafka has states that it didn't foresee
+                    log.error("line.broken", exc_info=error)
                 losses = 1 if time.monotonic() - joined_at > REJOIN_BACKOFF.longest else losses + 1
-                self.lost = str(reason)
+                self._lost = str(error) or repr(error)
                 self._throughput.lane_lost()
-                log.warning("lane.lost", reason=str(reason))
+                log.warning("lane.lost", reason=self._lost)
                 await _pause(losses, stop)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        intake = Intake(
-            self._kafka,
-            open_lane=self._open_lane,
-            drain_seconds=self._limits.shutdown_grace_seconds,
-        )
+        """Keep up one membership, until `stop` or until the lane is lost."""
+        async with Membership(self._kafka) as membership:
+            self._membership = membership
+            try:
+                await race(membership.run(), self._own(membership, stop))
+            finally:
+                self._membership = None
+
+    async def _own(self, membership: Membership, stop: asyncio.Event) -> None:
+        """Have a lane whenever the partition is ours, until `stop`."""
+        while not stop.is_set():
+            await race(membership.owns(), stop.wait())
+            self._told_before |= membership.stood_by
+            tenure = membership.tenure
+            if tenure is not None and not stop.is_set():
+                await race(self._run_lane(tenure.partition, stop), membership.ends(tenure))
+
+    async def _run_lane(self, partition: TopicPartition, stop: asyncio.Event) -> None:
+        """Open a lane, take records until `stop`, settle what is in flight."""
         try:
-            async with intake:
-                self.intake = intake
-                await intake.run(stop)
+            async with AsyncExitStack() as clients:
+                try:
+                    lane = await unless(stop, self._open(partition, clients))
+                    if lane is not None:
+                        await self._work(*lane, stop)
+                except LaneHalted as reason:
+                    self._halted = str(reason)
+                    log.error("line.halted", reason=self._halted)
+                    await self._stand_still(reason, stop)
         finally:
-            self.intake = None
+            self._clients = self._lane = self._halted = None
 
-    async def _open_lane(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, resources: AsyncExitStack
-    ) -> tuple[Lane, int]:
-        """Fence the former owner first: only then is its committed offset final."""
-        settlement = await resources.enter_async_context(Settlement(self._kafka, partition))
-        publisher = await resources.enter_async_context(StatusPublisher(self._kafka))
-        cancellations = await resources.enter_async_context(Cancellations(self._kafka))
+    async def _stand_still(self, halt: LaneHalted, stop: asyncio.Event) -> None:
+        """Keep the partition, and settle nothing, until `stop` or until a person lifts the halt.
 
-        async def settle(batch: Sequence[Outcome]) -> None:
-            begin, last = time.perf_counter(), batch[-1].record.offset
-            await settlement.settle(batch, bookmark=self._ledger.bookmark(after=last))
-            self._ledger.forget(through=last)
-            cancellations.forget(through=last)
-            self._throughput.settled(batch, seconds=time.perf_counter() - begin)
-            self._from_offset = None
+        Raises:
+            LaneLost: it is lifted, and the lane is opened on a new assignment.
+        """
+        if halt.after is None or self._clients is None:
+            await stop.wait()
+            return
+        await race(stop.wait(), self._clients.cancellations.lifted(halt.after))
+        if not stop.is_set():
+            raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
-        executor = JobExecutor(
-            self.services, publisher=publisher, ledger=self._ledger, cancels=cancellations
-        )
-        new_lane = partial(
-            Lane,
-            capacity=self._limits.max_in_flight,
-            dead_letter_limit=self._limits.dead_letter_limit,
-            execute=executor.execute,
-            settle=settle,
-            settle_interval=SETTLE_INTERVAL_SECONDS,
-        )
-        try:
-            start, bookmark = await find_start(
-                consumer, partition, settings=self._kafka, from_offset=self._from_offset
+    async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
+        start = lane.position
+        async with lane:
+            self._lane, self._lost, self._told_before = lane, None, True
+            log.info("lane.opened", offset=start)
+            try:
+                await intake.run(stop)
+                await lane.drain(seconds=self._limits.shutdown_grace_seconds)
+            finally:
+                log.info("lane.closed", offset=lane.position)
+                if lane.position > start:
+                    self._from_offset = None  # it has served
+
+    async def _open(
+        self, partition: TopicPartition, resources: AsyncExitStack
+    ) -> tuple[Lane, Intake]:
+        """Give a lane, and what takes records into it; its clients are closed with `resources`."""
+        async with _within(OPEN_SECONDS):
+            clients = self._clients = await resources.enter_async_context(
+                lane_clients(self._kafka, partition)
             )
-        except LaneHalted as reason:
-            lane = new_lane()
-            await lane.halt(str(reason))
-            return lane, 0
-        await self._ledger.read(self._kafka, partition, bookmark=bookmark, start=start)
-        self.lost = None
-        return new_lane(isolate_through=self._ledger.last_crashed()), start
+            start = await self._find_start(clients)
+            await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
+        executor = JobExecutor(
+            self._services,
+            publisher=clients.publisher,
+            ledger=self._ledger,
+            cancels=clients.cancellations,
+        )
+        settler = Settler(
+            clients.settlement,
+            ledger=self._ledger,
+            cancellations=clients.cancellations,
+            failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
+            throughput=self._throughput,
+            topic_id=start.topic_id,
+        )
+        lane = Lane(
+            executor=executor,
+            settler=settler,
+            start=start.offset,
+            capacity=self._limits.max_in_flight,
+            settle_interval=SETTLE_INTERVAL_SECONDS,
+            isolate_through=self._ledger.last_crashed(),
+        )
+        return lane, Intake(clients.reader, partition, lane=lane)
+
+    async def _find_start(self, clients: LaneClients) -> Start:
+        """Give the start.
+
+        Raises:
+            LaneHalted: also where a former owner halted, unless a person has lifted that.
+        """
+        start = await self._told_or_found(clients)
+        if start.halted_after is None:
+            return start
+        if not clients.cancellations.is_lifted(start.halted_after):
+            raise halted_for(start.failures, after=start.halted_after)
+        return replace(start, failures=0)
+
+    async def _told_or_found(self, clients: LaneClients) -> Start:
+        """Find the start, heeding the operator's `from_offset`.
+
+        That holds until it is settled, be it by us or by the owner that we stood by for. Only a
+        first owner is told that it is too low.
+        """
+        try:
+            return await find_start(
+                clients.reader,
+                clients.partition,
+                settings=self._kafka,
+                from_offset=self._from_offset,
+            )
+        except StartError:
+            if not self._told_before:
+                raise
+            self._from_offset = None
+            return await self._told_or_found(clients)
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Bound the opening of a lane.
+
+    Raises:
+        LaneLost: Kafka can't be reached, or takes too long.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (KafkaError, TimeoutError) as error:
+        raise LaneLost(f"the lane can't be opened within {seconds:g} s: {error!r}") from error
 
 
 async def _pause(losses: int, stop: asyncio.Event) -> None:

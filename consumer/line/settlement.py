@@ -8,7 +8,6 @@ become visible (KIP-98).
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -18,12 +17,14 @@ from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import LaneHalted, LaneLost
 from consumer.job.events import message, terminal_event
-from consumer.job.outcome import Failure, Outcome
-from consumer.job.record import Record
-from consumer.kafka.clients import start_producer, stop_producer
+from consumer.job.outcome import Outcome
+from consumer.kafka.clients import MAX_REQUEST_BYTES, producer_up, start_producer, stop_producer
+from consumer.kafka.committed import Kept
 from consumer.kafka.connection import connection_options
+from consumer.kafka.topic_ids import topic_id
+from consumer.kafka.topics import MessageLimits
+from consumer.line.dead_letters import Letter, letter_that_fits
 from consumer.settings import KafkaSettings
-from schemas.dead_letter import dead_letter_headers
 
 TRANSACTION_TIMEOUT_MS = 10_000
 # The broker refuses a transaction's first request while the last one's markers are being written,
@@ -32,15 +33,17 @@ TRANSACTION_TIMEOUT_MS = 10_000
 RETRY_BACKOFF_MS = 5
 SETTLE_SECONDS = 15.0
 START_SECONDS = 30.0
-# Above any dead letter: `max.message.bytes` of the topic is the limit that counts.
-MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
 class Settlement:
     """Makes batches of outcomes durable for one partition of the jobs topic."""
 
-    def __init__(self, settings: KafkaSettings, partition: TopicPartition) -> None:
+    def __init__(
+        self, settings: KafkaSettings, partition: TopicPartition, *, limits: MessageLimits
+    ) -> None:
+        """`limits`: how large the messages are that the topics take."""
         self._settings = settings
+        self._limits = limits
         self._partition = partition
         topic, number = partition
         self._producer = AIOKafkaProducer(
@@ -62,51 +65,68 @@ class Settlement:
     async def __aexit__(self, *_: object) -> None:
         await stop_producer(self._producer)
 
-    async def settle(self, batch: Sequence[Outcome], *, bookmark: str) -> None:
+    @property
+    def up(self) -> bool:
+        """Whether the producer is at work."""
+        return producer_up(self._producer)
+
+    async def settle(self, batch: Sequence[Outcome], *, kept: Kept) -> None:
         """Commit the batch's terminal events, its dead letters and the offset after it.
 
-        `bookmark` goes with the offset: where in the status topic the ledger goes on.
+        `kept` goes with the offset.
 
         Raises:
             LaneLost: fenced, or the broker didn't answer; whether it is committed, the next
                 owner will read from the broker.
-            LaneHalted: a dead letter doesn't fit its topic.
+            LaneHalted: the jobs topic isn't the one any more that the batch was read from.
         """
+        letters = [
+            await letter_that_fits(outcome.record, outcome.failure, limit=self._limits.dead_letter)
+            for outcome in batch
+            if outcome.failure
+        ]
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
-                await self._transact(batch, bookmark)
+                await self._transact(batch, letters, kept)
+        except LaneHalted:
+            await self._abort()
+            raise
         except MessageSizeTooLargeError as error:
             await self._abort()
-            raise LaneHalted(
-                f"a dead letter between offsets {batch[0].record.offset} and"
-                f" {batch[-1].record.offset} is larger than topic"
-                f" {self._settings.dead_letter_topic} takes: raise its max.message.bytes to"
-                " 64 KiB above the jobs topic's (`maskline topics check`), then restart"
+            raise LaneLost(
+                f"an event or a dead letter is larger than topic {self._settings.status_topic} or"
+                f" {self._settings.dead_letter_topic} takes: was its max.message.bytes changed?"
+                " It is read again now"
             ) from error
         except (KafkaError, TimeoutError, AssertionError) as error:
             raise LaneLost(f"a batch could not be settled: {error!r}") from error
 
-    async def _transact(self, batch: Sequence[Outcome], bookmark: str) -> None:
+    async def _transact(
+        self, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
+    ) -> None:
         group = self._settings.consumer_group
-        offsets = {self._partition: OffsetAndMetadata(batch[-1].record.offset + 1, bookmark)}
+        offset = OffsetAndMetadata(batch[-1].record.offset + 1, kept.write())
         await self._producer.begin_transaction()
-        deliveries = [
-            await self._producer.send(
-                self._settings.status_topic,
-                partition=0,
-                **message(terminal_event(outcome), outcome.record, group=group),
-            )
-            for outcome in batch
-        ]
-        deliveries += [
-            await self._send_dead_letter(outcome.record, outcome.failure)
-            for outcome in batch
-            if outcome.failure
-        ]
+        deliveries = [await self._send_event(outcome, topic_id=kept.topic_id) for outcome in batch]
+        deliveries += [await self._send_dead_letter(letter) for letter in letters]
         await asyncio.gather(
-            self._producer.send_offsets_to_transaction(offsets, group), *deliveries
+            self._producer.send_offsets_to_transaction({self._partition: offset}, group),
+            *deliveries,
         )
+        await self._check_topic(kept.topic_id)
         await self._producer.commit_transaction()
+
+    async def _check_topic(self, expected: str) -> None:
+        """Raise `LaneHalted` where another topic has the name of the one that we read."""
+        if not expected:
+            return
+        now = await topic_id(self._producer.client, self._partition.topic)
+        if now and now != expected:
+            raise LaneHalted(
+                f"{self._partition.topic} was made anew while it was read (its id was {expected},"
+                f" and is {now}), and of what was in flight nothing more is settled:"
+                " `maskline consume --from-offset 0` begins with the first record of the new one"
+            )
 
     async def _abort(self) -> None:
         """End the transaction now: while it is open, it holds back every subscriber."""
@@ -114,21 +134,24 @@ class Settlement:
             async with asyncio.timeout(SETTLE_SECONDS):
                 await self._producer.abort_transaction()
 
-    async def _send_dead_letter(self, record: Record, failure: Failure) -> asyncio.Future[Any]:
-        """Send the record as it arrived.
-
-        By way of a batch, because `send` refuses a record with neither key nor value.
-        """
-        headers = dead_letter_headers(
-            record.headers,
-            source=record.source,
-            error=failure.error,
-            exception=failure.exception,
-            failed_at=datetime.now(UTC),
+    async def _send_event(self, outcome: Outcome, *, topic_id: str) -> asyncio.Future[Any]:
+        arguments = message(
+            terminal_event(outcome),
+            outcome.record,
+            group=self._settings.consumer_group,
+            limit=self._limits.status,
+            topic_id=topic_id,
         )
+        delivery: asyncio.Future[Any] = await self._producer.send(
+            self._settings.status_topic, partition=0, **arguments
+        )
+        return delivery
+
+    async def _send_dead_letter(self, letter: Letter) -> asyncio.Future[Any]:
+        """Send it by way of a batch, because `send` refuses a record with neither key nor value."""
         produced = self._producer.create_batch()
         # The first record of a producer's batch is taken whatever its size.
-        produced.append(key=record.key, value=record.value, timestamp=None, headers=headers)
+        produced.append(key=letter.key, value=letter.value, timestamp=None, headers=letter.headers)
         delivery: asyncio.Future[Any] = await self._producer.send_batch(
             produced, self._settings.dead_letter_topic, partition=0
         )

@@ -1,18 +1,57 @@
 """Where a lane starts: after the last settled record, or at the operator's `--from-offset`."""
 
+from dataclasses import dataclass
+
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.errors import LaneHalted, StartError
-from consumer.kafka.clients import stop_consumer
-from consumer.kafka.connection import connection_options
+from consumer.kafka.committed import read_committed_offset
+from consumer.line.history import read_history
 from consumer.settings import KafkaSettings
-from schemas import cloud_events
-from schemas.errors import InvalidMessage
-from schemas.status import TERMINAL_STATES, StatusEvent
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """All that a new owner takes over from those before it."""
+
+    offset: int
+    """The first record to take."""
+    place: int | None
+    """Where in the status topic the ledger is read from; None: there is nothing in it for us."""
+    topic_id: str
+    """The jobs topic's id; empty where the broker knows none."""
+    failures: int = 0
+    """Dead letters in a row so far, of those that count."""
+    halted_after: int | None = None
+    """The last settled record of a line that halted for dead letters in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """The jobs topic as it is."""
+
+    name: str
+    topic_id: str
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What the last owner left behind."""
+
+    settled: int | None
+    place: int | None
+    topic_id: str
+    failures: int = 0
+    halted_after: int | None = None
+
+    def is_of(self, topic: _Topic) -> bool:
+        """Whether it speaks of this topic, and not of one that had its name before."""
+        return not self.topic_id or not topic.topic_id or self.topic_id == topic.topic_id
 
 
 async def find_start(
@@ -21,110 +60,106 @@ async def find_start(
     *,
     settings: KafkaSettings,
     from_offset: int | None,
-) -> tuple[int, str | None]:
-    """Give the offset that the lane starts at, and the bookmark of the ledger.
+) -> Start:
+    """Say where the lane starts, and what else a former owner has left.
 
     `from_offset` is the operator's choice. It skips records that the topic has lost.
 
     Raises:
         LaneHalted: the topic no longer has what follows the last settled record.
-        StartError: `from_offset` would settle records a second time.
+        StartError: `from_offset` would settle records a second time, or isn't in the topic.
     """
     partitions = consumer.partitions_for_topic(partition.topic) or {0}
     if len(partitions) > 1:
         raise LaneHalted(
-            f"{partition.topic} has {len(partitions)} partitions now: there is no order in it"
+            f"{partition.topic} has {len(partitions)} partitions now, and there is no order in it:"
+            " make a topic of one partition (JOBS_TOPIC, `maskline topics create`), let the"
+            " producers write to it, then restart"
         )
-    first: int = (await consumer.beginning_offsets([partition]))[partition]
-    end: int = (await consumer.end_offsets([partition]))[partition]
-    settled, bookmark = await committed(settings, partition)
-    if settled is None:
-        last = await last_settled(settings, partition)
-        settled = None if last is None else last + 1
+    left, topic_id = await _find_left(settings, partition)
+    topic = await _look_at(consumer, partition, topic_id)
     if from_offset is not None:
-        return _chosen(from_offset, settled, end), bookmark
-    start = first if settled is None else settled
-    if start < first:
+        return _chosen(from_offset, left, topic)
+    if not left.is_of(topic):
         raise LaneHalted(
-            f"offsets {start} to {first - 1} of {partition.topic} are gone (retention) and were"
-            f" never settled: `maskline consume --from-offset {first}` goes on without them"
+            f"{topic.name} was made anew since group {settings.consumer_group} settled it up to"
+            f" offset {left.settled} (its id was {left.topic_id}, and is {topic.topic_id}):"
+            f" `maskline consume --from-offset {topic.first}` begins with the first record of the"
+            " new one"
         )
-    if start > end:
-        raise LaneHalted(
-            f"group {settings.consumer_group} has settled {partition.topic} up to offset"
-            f" {start}, but the topic ends at {end}: was it deleted and created again? Use another"
-            " CONSUMER_GROUP, or delete the group's offsets"
-        )
-    return start, bookmark
+    start = topic.first if left.settled is None else left.settled
+    if not topic.first <= start <= topic.end:
+        raise LaneHalted(_why_out_of_range(start, topic))
+    return _start(start, left, topic)
 
 
-def _chosen(start: int, settled: int | None, end: int) -> int:
-    if settled is not None and start < settled:
+async def why_not_from(consumer: AIOKafkaConsumer, partition: TopicPartition, start: int) -> str:
+    """Say what became of the records from offset `start` on, and how to go on without them."""
+    return _why_out_of_range(start, await _look_at(consumer, partition, ""))
+
+
+async def _find_left(settings: KafkaSettings, jobs: TopicPartition) -> tuple[_Left, str]:
+    """Give what the last owner left, and the jobs topic's id as it is now.
+
+    A broker forgets a group's offsets together with the topic, so the status topic is asked, too.
+    """
+    committed = await read_committed_offset(settings, jobs)
+    kept = committed.kept
+    if committed.offset is None:
+        history = await read_history(settings, jobs)
+        return _Left(history.settled, history.place, history.topic_id), committed.topic_id
+    left = _Left(
+        committed.offset, kept.bookmark, kept.topic_id, kept.failures, committed.halted_after
+    )
+    return left, committed.topic_id
+
+
+def _chosen(start: int, left: _Left, topic: _Topic) -> Start:
+    # What was settled beyond the topic's end was settled of another topic, or is lost.
+    other = not left.is_of(topic) or (left.settled is not None and left.settled > topic.end)
+    if left.settled is not None and start < left.settled and not other:
         raise StartError(
-            f"--from-offset {start}: records up to offset {settled - 1} are settled, and each"
+            f"--from-offset {start}: records up to offset {left.settled - 1} are settled, and each"
             " is settled once. To process them again, replay them",
             exit_code=2,
         )
-    if start > end:
-        raise StartError(f"--from-offset {start}: the jobs topic ends at offset {end}", exit_code=2)
-    log.warning("line.start_told", offset=start, settled=settled)
-    return start
+    if not topic.first <= start <= topic.end:
+        raise StartError(
+            f"--from-offset {start}: {topic.name} begins at offset {topic.first} and ends at"
+            f" offset {topic.end}",
+            exit_code=2,
+        )
+    log.warning("line.start_told", offset=start, settled=left.settled, other_topic=other)
+    if other:
+        return Start(offset=start, place=None, topic_id=topic.topic_id)
+    return _start(start, left, topic)
 
 
-async def committed(settings: KafkaSettings, jobs: TopicPartition) -> tuple[int | None, str | None]:
-    """The group's committed offset and its metadata; None each where there is none.
-
-    Asked of the admin client, since the consumer's own `committed` drops the metadata.
-    """
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    try:
-        await admin.start()
-        found = await admin.list_consumer_group_offsets(settings.consumer_group, partitions=[jobs])
-    finally:
-        await admin.close()
-    offset, metadata = found[jobs]
-    return (None, None) if offset < 0 else (offset, metadata)
-
-
-async def last_settled(settings: KafkaSettings, jobs: TopicPartition) -> int | None:
-    """The highest offset of `jobs` that this group has a terminal event for, if there is one."""
-    consumer = AIOKafkaConsumer(
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        **connection_options(settings),
+def _start(offset: int, left: _Left, topic: _Topic) -> Start:
+    return Start(
+        offset=offset,
+        place=left.place,
+        topic_id=topic.topic_id,
+        failures=left.failures,
+        halted_after=left.halted_after,
     )
-    try:
-        await consumer.start()
-        return await _scan(consumer, settings, jobs)
-    finally:
-        await stop_consumer(consumer)
 
 
-async def _scan(
-    consumer: AIOKafkaConsumer, settings: KafkaSettings, jobs: TopicPartition
-) -> int | None:
-    status = TopicPartition(settings.status_topic, 0)
-    consumer.assign([status])
-    await consumer.seek_to_beginning(status)
-    end = (await consumer.end_offsets([status]))[status]
-    ours = (cloud_events.SOURCE, cloud_events.event_source(settings.consumer_group).encode())
-    highest: int | None = None
-    while await consumer.position(status) < end:
-        for records in (await consumer.getmany(status, timeout_ms=1000)).values():
-            for record in records:
-                offset = _settled(record.value, jobs) if ours in record.headers else None
-                if offset is not None:
-                    highest = max(offset, highest or 0)
-    return highest
+async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition, topic_id: str) -> _Topic:
+    first: int = (await consumer.beginning_offsets([partition]))[partition]
+    end: int = (await consumer.end_offsets([partition]))[partition]
+    return _Topic(partition.topic, topic_id, first, end)
 
 
-def _settled(value: bytes | None, jobs: TopicPartition) -> int | None:
-    try:
-        event = StatusEvent.read(value)
-    except InvalidMessage:
-        return None
-    where = (event.source.topic, event.source.partition)
-    if event.state in TERMINAL_STATES and event.replay_id is None and where == tuple(jobs):
-        return event.source.offset
-    return None
+def _why_out_of_range(start: int, topic: _Topic) -> str:
+    if start < topic.first:
+        return (
+            f"offsets {start} to {topic.first - 1} of {topic.name} are gone (retention) and were"
+            f" never settled: `maskline consume --from-offset {topic.first}` goes on without them"
+        )
+    return (
+        f"{topic.name} is settled up to offset {start}, but it ends at {topic.end}. Where it was"
+        f" made anew, `maskline consume --from-offset {topic.first}` begins with its first record;"
+        f" where it has lost its latest records, `maskline consume --from-offset {topic.end}` goes"
+        " on without them"
+    )

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from consumer.errors import LaneLost
 from consumer.job.events import message
 from consumer.job.record import Record
-from consumer.kafka.clients import start_producer, stop_producer
+from consumer.kafka.clients import MAX_REQUEST_BYTES, producer_up, start_producer, stop_producer
 from consumer.kafka.connection import connection_options
 from consumer.settings import KafkaSettings
 from schemas.status import StatusEvent
@@ -25,10 +25,15 @@ class StatusPublisher:
     An acknowledged `processing` event before the start of each job is the ledger of attempts.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, *, limit: int) -> None:
+        """`limit`: how large a batch of records the status topic takes, in bytes."""
         self._settings = settings
+        self._limit = limit
         self._producer = AIOKafkaProducer(
-            enable_idempotence=True, linger_ms=LINGER_MS, **connection_options(settings)
+            enable_idempotence=True,
+            linger_ms=LINGER_MS,
+            max_request_size=MAX_REQUEST_BYTES,
+            **connection_options(settings),
         )
 
     async def __aenter__(self) -> Self:
@@ -38,13 +43,18 @@ class StatusPublisher:
     async def __aexit__(self, *_: object) -> None:
         await stop_producer(self._producer)
 
+    @property
+    def up(self) -> bool:
+        """Whether the producer is at work."""
+        return producer_up(self._producer)
+
     async def publish(self, event: StatusEvent, record: Record) -> int:
         """Give the event's offset once the broker has it.
 
         Raises:
             LaneLost: the broker refuses it, or can't be reached.
         """
-        arguments = message(event, record, group=self._settings.consumer_group)
+        arguments = message(event, record, group=self._settings.consumer_group, limit=self._limit)
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 published = await self._producer.send_and_wait(

@@ -11,7 +11,7 @@ from consumer.errors import StartError
 from producer_tools.cli.output import print_message
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
-COMMANDS = ("consume", "demo", "topics", "models", "schemas")
+COMMANDS = ("consume", "demo", "topics", "resume", "models", "schemas")
 MODEL_EXIT = 4
 SERVICE_EXIT = 3
 
@@ -64,7 +64,3 @@ def main() -> None:
     except (EngineUnavailable, DeadlineExceeded) as error:  # from `models check`
         print_message(f"maskline: {error}")
         sys.exit(SERVICE_EXIT)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from consumer.kafka.reader import Reader
 from schemas.errors import InvalidMessage
 from schemas.status import StatusEvent
 
@@ -27,9 +28,7 @@ async def status_reader(connection: Mapping[str, Any], *, topic: str) -> AsyncIt
         topic: The status topic.
     """
     partition = TopicPartition(topic, 0)
-    consumer = AIOKafkaConsumer(
-        isolation_level="read_committed", enable_auto_commit=False, **connection
-    )
+    consumer = Reader(isolation_level="read_committed", enable_auto_commit=False, **connection)
     async with consumer:
         consumer.assign([partition])
         await consumer.seek_to_end(partition)

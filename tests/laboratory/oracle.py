@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.laboratory.evidence import Event, Evidence, Upload
-from tests.support.topics import TopicRecord
+from tests.support.topics import Header, TopicRecord
 
 Check = Callable[[Evidence], Iterator[str]]
 
@@ -25,6 +25,7 @@ ADDED = (
     "mask-error-code",
     "mask-failed-at",
 )
+OMITTED = "mask-value-omitted"
 # The checks, as verdicts and recorded runs name them.
 ONE_EVENT = "every record has exactly one terminal event"
 ORDER = "terminal events come in offset order"
@@ -115,7 +116,7 @@ def dead_letter_as_arrived(evidence: Evidence) -> Iterator[str]:
     codes = {event.offset: event.code for event in evidence.terminal}
     for letter in evidence.dead_letters:
         offset = _named_offset(letter)
-        if offset in jobs:
+        if offset in jobs and not jobs[offset].unreadable:
             wrong = _wrong_letter(letter, jobs[offset], codes.get(offset), evidence.topic)
             yield from (f"the dead letter of offset {offset} {what}" for what in wrong)
 
@@ -219,7 +220,7 @@ def carried_on(evidence: Evidence) -> Iterator[str]:
     jobs = {job.offset: job for job in evidence.jobs}
     for event in evidence.committed:
         job = jobs.get(event.offset)
-        if job is not None:
+        if job is not None and not job.unreadable:
             yield from _not_carried(event, job)
 
 
@@ -250,8 +251,16 @@ def _falls(offsets: Sequence[int], words: str) -> Iterator[str]:
         highest = offset if highest is None else max(highest, offset)
 
 
+def _parts(letter: TopicRecord) -> tuple[tuple[Header, ...], tuple[Header, ...], bytes | None]:
+    """Give the headers that arrived, those that every dead letter adds, and what was omitted."""
+    headers, omitted = letter.headers, None
+    if headers and headers[-1][0] == OMITTED:
+        headers, omitted = headers[:-1], headers[-1][1]
+    return headers[: -len(ADDED)], headers[-len(ADDED) :], omitted
+
+
 def _named_offset(letter: TopicRecord) -> int | None:
-    added = dict(letter.headers[-len(ADDED) :])
+    added = dict(_parts(letter)[1])
     digits = added.get("__connect.errors.offset") or b""
     return int(digits) if digits.isdigit() else None
 
@@ -259,13 +268,11 @@ def _named_offset(letter: TopicRecord) -> int | None:
 def _wrong_letter(
     letter: TopicRecord, job: TopicRecord, code: str | None, topic: str
 ) -> Iterator[str]:
-    arrived, added = letter.headers[: -len(ADDED)], letter.headers[-len(ADDED) :]
-    if letter.key != job.key:
-        yield "has another key"
-    if letter.value != job.value:
-        yield "has another value"
-    if arrived != job.headers:
-        yield "has other headers"
+    arrived, added, omitted = _parts(letter)
+    if omitted and job.value is not None:
+        yield f"lacks a value of {len(job.value)} bytes, which would fit"
+    elif (letter.value, letter.key, arrived) != (job.value, job.key, job.headers):
+        yield "has another key, another value or other headers"
     if tuple(name for name, _ in added) != ADDED:
         yield "has not the headers of docs/messages.md"
         return

@@ -15,9 +15,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.job import callback
-from consumer.job.outcome import Failure, Outcome
-from consumer.job.record import Record
+from consumer.job.outcome import Outcome
 from consumer.job.turns import Turn
+from consumer.kafka.committed import Kept
+from consumer.line.dead_letters import Letter
 from consumer.line.settlement import Settlement
 from producer_tools.cli.app import main
 from tests.laboratory.oracle import LETTERS, ONE_EVENT, ONE_KEY, ORDER, STARTS
@@ -34,10 +35,12 @@ _send_dead_letter = Settlement._send_dead_letter
 def commit_before_settle() -> None:
     """Commit the offset first, and settle after."""
 
-    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
-        await _commit_alone(self, batch, bookmark)
+    async def transact(
+        self: Settlement, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
+    ) -> None:
+        await _commit_alone(self, batch, kept)
         await asyncio.sleep(APART_SECONDS)
-        await _transact(self, batch, bookmark)
+        await _transact(self, batch, letters, kept)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -45,14 +48,16 @@ def commit_before_settle() -> None:
 def settle_before_commit() -> None:
     """Settle first, and commit the offset in a transaction of its own."""
 
-    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+    async def transact(
+        self: Settlement, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
+    ) -> None:
         async def not_yet(*_: object) -> None: ...
 
         self._producer.send_offsets_to_transaction = not_yet
-        await _transact(self, batch, bookmark)
+        await _transact(self, batch, letters, kept)
         del self._producer.send_offsets_to_transaction
         await asyncio.sleep(APART_SECONDS)
-        await _commit_alone(self, batch, bookmark)
+        await _commit_alone(self, batch, kept)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -60,9 +65,11 @@ def settle_before_commit() -> None:
 def lost_event() -> None:
     """Leave out the terminal event of a record now and then."""
 
-    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+    async def transact(
+        self: Settlement, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
+    ) -> None:
         *before, last = batch  # whose offset is committed
-        await _transact(self, [*(one for one in before if not _chosen(one)), last], bookmark)
+        await _transact(self, [*(one for one in before if not _chosen(one)), last], letters, kept)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -70,9 +77,11 @@ def lost_event() -> None:
 def swapped_pair() -> None:
     """Write two terminal events of a batch the wrong way round."""
 
-    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+    async def transact(
+        self: Settlement, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
+    ) -> None:
         *before, last = batch
-        await _transact(self, [*before[:-2], *before[-2:][::-1], last], bookmark)
+        await _transact(self, [*before[:-2], *before[-2:][::-1], last], letters, kept)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -80,9 +89,11 @@ def swapped_pair() -> None:
 def two_terminal_events() -> None:
     """Write the terminal event of a record twice now and then."""
 
-    async def transact(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
+    async def transact(
+        self: Settlement, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
+    ) -> None:
         doubled = [one for each in batch for one in [each] * (2 if _chosen(each) else 1)]
-        await _transact(self, doubled, bookmark)
+        await _transact(self, doubled, letters, kept)
 
     Settlement._transact = transact  # type: ignore[method-assign]
 
@@ -90,9 +101,9 @@ def two_terminal_events() -> None:
 def missing_dead_letter() -> None:
     """Write no dead letter for a record without a key."""
 
-    async def send(self: Settlement, record: Record, failure: Failure) -> asyncio.Future[Any]:
-        if record.key is not None:
-            return await _send_dead_letter(self, record, failure)
+    async def send(self: Settlement, letter: Letter) -> asyncio.Future[Any]:
+        if letter.key is not None:
+            return await _send_dead_letter(self, letter)
         nothing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         nothing.set_result(None)
         return nothing
@@ -162,8 +173,9 @@ PLANTED = {
 }
 
 
-async def _commit_alone(self: Settlement, batch: Sequence[Outcome], bookmark: str) -> None:
-    offsets = {self._partition: OffsetAndMetadata(batch[-1].record.offset + 1, bookmark)}
+async def _commit_alone(self: Settlement, batch: Sequence[Outcome], kept: Kept) -> None:
+    offset = OffsetAndMetadata(batch[-1].record.offset + 1, kept.write())
+    offsets = {self._partition: offset}
     await self._producer.begin_transaction()
     await self._producer.send_offsets_to_transaction(offsets, self._settings.consumer_group)
     await self._producer.commit_transaction()

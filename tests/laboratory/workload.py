@@ -15,6 +15,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from PIL import Image
 
 from tests.laboratory.evidence import Foreseen
+from tests.support.raw_batches import Latin, batch_of, deliver_batch
 from tests.support.topics import Header
 
 BUCKET = "faults"
@@ -25,6 +26,8 @@ LOWER_ONLY = "lower-only"
 TOPIC_TAKES = 1_048_588
 """A batch's bytes, of a topic and a broker that say nothing else."""
 BATCH_HEAD = 61
+BOMB_BYTES = 17 * 1024 * 1024
+"""More than the consumer takes of one record."""
 _SEND_AT_ONCE = 500
 _COMPLETED = Foreseen("completed")
 
@@ -38,6 +41,8 @@ class Planned:
     value: bytes | None
     foreseen: Foreseen
     headers: tuple[Header, ...] = ()
+    batch: bytes | None = None
+    """Sent as it is, in place of key, value and headers, which are what can be read of it."""
     aborted: bool = False
     """Whether it is sent in a transaction that is aborted: then no subscriber may ever see it."""
 
@@ -119,6 +124,9 @@ async def _send_aborted(producer: AIOKafkaProducer, topic: str, one: Planned) ->
 
 async def _deliver(producer: AIOKafkaProducer, topic: str, one: Planned) -> Any:
     """Send by way of a batch of its own where `send` would refuse: neither key nor value."""
+    if one.batch is not None:
+        await producer.flush()
+        return await deliver_batch(producer, topic, one.batch)
     if one.key is not None or one.value is not None:
         return await producer.send(
             topic, one.value, key=one.key, headers=list(one.headers), partition=0
@@ -324,6 +332,20 @@ def largest(number: int, draw: random.Random, *, over: int = 0) -> Planned:
     return replace(short, value=b"[" + b"x" * (size - 1))
 
 
+def odd_header(number: int, draw: random.Random) -> Planned:
+    """A job with a header whose name is no UTF-8."""
+    whole = _record("odd-header", number, _failed("invalid_message"), image=_image(draw))
+    batch = batch_of([(whole.key, whole.value, [(Latin("size"), b"1")])], timestamp_ms=0)
+    return replace(whole, batch=batch)
+
+
+def bomb(number: int, draw: random.Random) -> Planned:
+    """A few kilobytes that unpack to more than a record may have."""
+    key, size = b"bomb-%d" % number, BOMB_BYTES + draw.randrange(BOMB_BYTES)
+    batch = batch_of([(key, bytes(size), ())], draw.choice(("lz4", "zstd")), timestamp_ms=0)
+    return Planned("bomb", key, None, _failed("invalid_message"), batch=batch)
+
+
 POISONS: tuple[Make, ...] = (
     bad_json,
     wrong_schema,
@@ -338,6 +360,8 @@ POISONS: tuple[Make, ...] = (
     unknown_model,
     forbidden_callback,
     largest,
+    odd_header,
+    bomb,
 )
 GOOD: tuple[Make, ...] = (
     *(good,) * 6,

@@ -14,16 +14,19 @@ Header = tuple[str, bytes | None]
 
 TERMINAL_STATES = ("completed", "failed", "cancelled")
 READ_SECONDS = 120.0
+MOST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class TopicRecord:
-    """A record of a topic, byte for byte."""
+    """A record of a topic, byte for byte; a bomb's value is left out."""
 
     offset: int
     key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...] = ()
+    unreadable: bool = False
+    """Whether aiokafka can't read it, so that its offset alone is known."""
 
     def json(self) -> dict[str, Any]:
         """The value as a JSON object; an empty one where it is none."""
@@ -78,7 +81,7 @@ async def read_topic(
 ) -> tuple[TopicRecord, ...]:
     """Read a topic from its beginning to its present end.
 
-    A record that aiokafka can't read (the name of a header is no UTF-8) is left out.
+    Of a record that aiokafka can't read (the name of a header is no UTF-8) the offset is given.
     """
     partition = TopicPartition(topic, 0)
     records: list[TopicRecord] = []
@@ -93,7 +96,9 @@ async def read_topic(
                 found = await _next(consumer, partition, at_once)
             except UnicodeDecodeError:
                 if at_once == 1:
-                    consumer.seek(partition, await consumer.position(partition) + 1)
+                    offset = await consumer.position(partition)
+                    records.append(TopicRecord(offset, None, None, unreadable=True))
+                    consumer.seek(partition, offset + 1)
                 at_once = None if at_once else 1
                 continue
             records += [record for record in found if record.offset < end]
@@ -132,6 +137,11 @@ async def _next(
     """Wait a fifth of a second for records, and give those that have come."""
     found = await consumer.getmany(partition, timeout_ms=200, max_records=most)
     return [
-        TopicRecord(record.offset, record.key, record.value, tuple(record.headers))
+        TopicRecord(record.offset, record.key, _kept(record.value), tuple(record.headers))
         for record in found.get(partition, [])
     ]
+
+
+def _kept(value: bytes | None) -> bytes | None:
+    """Drop a value that no record may have."""
+    return None if value is not None and len(value) > MOST_BYTES else value

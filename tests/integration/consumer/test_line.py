@@ -11,7 +11,6 @@ from aiokafka.structs import OffsetAndMetadata
 
 from tests.support.bench import Bench
 from tests.support.consumer_process import ConsumerProcess, until
-from tests.support.topics import committed_offset
 
 pytestmark = pytest.mark.integration
 
@@ -149,23 +148,6 @@ async def test_offsets_that_retention_took_halt_the_line_until_a_person_names_wh
     bench.start("--from-offset", "3")
     events = await bench.terminal_events(2)
     assert [event["source"]["offset"] for event in events] == [0, 3]
-
-
-async def test_too_many_dead_letters_in_a_row_halt_the_line(
-    bench: Bench, admin: AIOKafkaAdminClient
-) -> None:
-    """Right behind the one that was too many: what follows stays for after the restart."""
-    for number in range(5):
-        await bench.send(bench.line.jobs, f"bad-{number}", b"{")
-    consumer = bench.start(DEAD_LETTER_LIMIT=3)
-    await consumer.until_halted("3 dead letters in a row")
-    assert len(await bench.terminal_events(3)) == 3
-
-    async def is_committed() -> bool:
-        return await committed_offset(admin, bench.line.group, bench.line.jobs) == 3
-
-    await until(is_committed, "the offset behind the third is committed")
-    await consumer.end()
 
 
 async def test_a_standby_is_ready_and_takes_over(bench: Bench) -> None:

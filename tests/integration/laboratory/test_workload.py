@@ -25,6 +25,8 @@ KINDS = {
     "model",
     "forbidden",
     "largest",
+    "odd-header",
+    "bomb",
 }
 
 

@@ -47,9 +47,9 @@ def test_the_bookmark_is_the_first_start_of_what_is_still_open() -> None:
     heard(ledger, 5, 1, at=100)
     ledger.started(4, 1, at=120)
     ledger.started(5, 2, at=121)
-    assert ledger.bookmark(after=3) == "status:100"
-    assert ledger.bookmark(after=4) == "status:100"
-    assert ledger.bookmark(after=5) == "status:122"
+    assert ledger.bookmark(after=3) == 100
+    assert ledger.bookmark(after=4) == 100
+    assert ledger.bookmark(after=5) == 122
 
 
 def test_what_is_settled_is_forgotten() -> None:
@@ -59,4 +59,4 @@ def test_what_is_settled_is_forgotten() -> None:
     ledger.forget(through=4)
     assert ledger.attempt(4) == 1
     assert ledger.attempt(5) == 2
-    assert ledger.bookmark(after=4) == "status:121"
+    assert ledger.bookmark(after=4) == 121

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.callback import CallbackReply
-from schemas.control import Cancel
+from schemas.control import Cancel, Resume
 from schemas.dead_letter import HEADERS, DeadLetter, arrived_headers
 from schemas.job import OUTPUTS, Batch, ImageReference, Job
 from schemas.message import Message
@@ -33,6 +33,7 @@ def golden_json(name: str) -> Any:
     [
         (Job, "job_full"),
         (Cancel, "cancel"),
+        (Resume, "resume"),
         (CallbackReply, "callback_reply"),
         *((StatusEvent, f"status_{state}") for state in (*STATES, "unreadable")),
     ],

@@ -1,0 +1,98 @@
+"""The settler: makes what the lane has finished durable, and keeps the books of it."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from consumer.errors import LaneHalted
+from consumer.job.outcome import Outcome
+from consumer.kafka.committed import Kept
+from consumer.line.cancellation import Cancellations
+from consumer.line.failures import FailuresInARow
+from consumer.line.ledger import Ledger
+from consumer.line.settlement import Settlement
+from consumer.line.throughput import Throughput
+
+LETTER_BYTES = 8 * 1024 * 1024
+"""Bytes of values in the dead letters of one transaction: they are compressed while it is open."""
+
+
+class Settler:
+    """Settles batches of outcomes in order, each outcome once."""
+
+    def __init__(
+        self,
+        settlement: Settlement,
+        *,
+        ledger: Ledger,
+        cancellations: Cancellations,
+        failures: FailuresInARow,
+        throughput: Throughput,
+        topic_id: str,
+    ) -> None:
+        """`topic_id`: the jobs topic that the lane reads; empty where it isn't known."""
+        self._settlement = settlement
+        self._ledger = ledger
+        self._cancellations = cancellations
+        self._failures = failures
+        self._throughput = throughput
+        self._topic_id = topic_id
+        self._last = -1
+
+    async def settle(self, batch: Sequence[Outcome]) -> None:
+        """Settle what is finished at the lane's head.
+
+        Raises:
+            LaneLost: whether all of it is settled, the next owner will read from the broker.
+            LaneHalted: nothing more may be settled; so many dead letters in a row are too many.
+        """
+        for portion in _portions(batch):
+            await self._settle(self._up_to_the_limit(portion))
+            if self._failures.too_many:
+                raise halted_for(self._failures.count, after=self._last)
+
+    def _up_to_the_limit(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Count failures; what follows the one that is too many isn't settled."""
+        for number, outcome in enumerate(batch, start=1):
+            self._failures.add(outcome)
+            if self._failures.too_many:
+                return batch[:number]
+        return batch
+
+    async def _settle(self, batch: Sequence[Outcome]) -> None:
+        begin, last = time.perf_counter(), batch[-1].record.offset
+        kept = Kept(
+            bookmark=self._ledger.bookmark(after=last),
+            topic_id=self._topic_id,
+            failures=self._failures.count,
+            halted=self._failures.too_many,
+        )
+        await self._settlement.settle(batch, kept=kept)
+        self._last = last
+        self._ledger.forget(through=last)
+        self._cancellations.forget(through=last)
+        self._throughput.settled(batch, seconds=time.perf_counter() - begin)
+
+
+def halted_for(failures: int, *, after: int) -> LaneHalted:
+    """Say that so many failures in a row halted the line behind the record at offset `after`."""
+    return LaneHalted(
+        f"{failures} dead letters in a row that our own set-up can cause (DEAD_LETTER_LIMIT), the"
+        f" last settled record has offset {after}: mend what their error codes name, then"
+        " `maskline resume`",
+        after=after,
+    )
+
+
+def _portions(batch: Sequence[Outcome]) -> Iterator[list[Outcome]]:
+    """Part a batch where its dead letters would take long to compress."""
+    portion: list[Outcome] = []
+    size = 0
+    for outcome in batch:
+        value = len(outcome.record.value or b"") if outcome.failure else 0
+        if portion and size + value > LETTER_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(outcome)
+        size += value
+    if portion:
+        yield portion
