@@ -1,12 +1,12 @@
 """The service: opens what jobs need, runs the line, closes all of it in reverse."""
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 
+from consumer import signals
 from consumer.errors import StartError
 from consumer.job.callback import Callback
 from consumer.job.holds import Holds
@@ -31,7 +31,7 @@ FETCH_THREADS = 16
 
 
 async def consume(settings: Settings, *, from_offset: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
         StartError: it can't start. The message names the remedy.
@@ -49,9 +49,7 @@ async def consume(settings: Settings, *, from_offset: int | None = None) -> None
             throughput=throughput,
             from_offset=from_offset,
         )
-        report = Report(
-            settings.line, line=line, inference=services.inference, throughput=throughput
-        )
+        report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
         await stack.enter_async_context(
             ProbeServer(
@@ -135,12 +133,14 @@ def _threads_each(settings: Settings) -> int:
 
 @contextmanager
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Until now a signal ended the process at once, and from then on it does again."""
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
+    heeded = signals.heeded()
+    for number in heeded:
         loop.add_signal_handler(number, stop.set)
     try:
         yield
     finally:
-        for number in signals:
+        for number in heeded:
             loop.remove_signal_handler(number)
+        signals.end_at_once()

@@ -11,7 +11,11 @@
     └── StartError    we can't start: the message says what to do, the process exits
 """
 
+import re
+
 from schemas.status import ErrorCode
+
+_BEHIND_THE_HOST = re.compile(r"(\b[a-z0-9+]+://[^/\s?#\"']*)[^\s\"']*", re.IGNORECASE)
 
 
 class JobFailed(Exception):
@@ -31,13 +35,31 @@ class Unavailable(Exception):
     """S3, the mask-asset service or a model's server can't serve any job now, or refuses us."""
 
     def __init__(
-        self, code: ErrorCode, message: str, *, stage: str, retry_after: float | None = None
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        stage: str,
+        retry_after: float | None = None,
+        quoted: str = "",
     ) -> None:
-        """`retry_after` is the wait in seconds that the service asked for, if it did."""
+        """`retry_after` is the wait in seconds that the service asked for, if it did.
+
+        `quoted` is the part of the message that isn't ours: an answer, or a library's words.
+        """
         super().__init__(message)
         self.code = code
         self.stage = stage
         self.retry_after = retry_after
+        self._quoted = quoted
+
+    @property
+    def for_anybody(self) -> str:
+        """The message without what is quoted and where URLs lead: no user's object is named."""
+        message = str(self)
+        if self._quoted:
+            message = message.replace(self._quoted, "…")
+        return _BEHIND_THE_HOST.sub(r"\1", message)
 
 
 class LaneLost(Exception):

@@ -1,5 +1,18 @@
-"""Runs the command line: `python -m producer_tools` is the same as `maskline`."""
+"""`maskline`, also as `python -m producer_tools`."""
 
-from producer_tools.cli.app import main
+import sys
 
-main()
+from consumer.signals import end_at_once
+
+
+def main() -> None:
+    """Run the verb; a consumer heeds signals first, since its imports take seconds."""
+    if sys.argv[1:2] == ["consume"]:
+        end_at_once()
+    from producer_tools.cli.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,12 @@
 """An attempt at a job: its stages, what it publishes of itself, and the outcome that it ends in."""
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
 
-from consumer.errors import JobFailed, LaneLost, Unavailable
+from consumer.errors import JobFailed, Unavailable
 from consumer.job.collaborators import AttemptLedger, EventPublisher
 from consumer.job.events import status_event
 from consumer.job.outcome import Failure, Outcome
@@ -24,7 +22,6 @@ from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
 
-ABANDON_SECONDS = 2.0
 RETRIES_TOLD = 10
 """So many waits of an attempt are published, each of them; then one in `TOLD_AGAIN_SECONDS`."""
 TOLD_AGAIN_SECONDS = 60.0
@@ -105,15 +102,17 @@ class Attempt:
         )
 
     async def publish_abandoned(self) -> None:
-        """Publish that a live process gives the job up: the ledger must not count a crash."""
+        """Publish that a live process gives the job up: the ledger must not count a crash.
+
+        Raises:
+            LaneLost: the event can't be published.
+        """
         if self._began:
-            with contextlib.suppress(LaneLost, TimeoutError):
-                async with asyncio.timeout(ABANDON_SECONDS):
-                    await self._publish_retry(
-                        "internal_error",
-                        "the consumer left; the next owner begins the job again",
-                        stage="line",
-                    )
+            await self._publish_retry(
+                "internal_error",
+                "the consumer left; the next owner begins the job again",
+                stage="line",
+            )
 
     async def _fetch(self, job: Job, turn: Turn) -> bytes:
         await turn.come()
@@ -132,22 +131,20 @@ class Attempt:
     async def _segment(self, photo: bytes, job: Job, model: Engine, turn: Turn) -> Segmentation:
         inference = self._services.inference
         await turn.come()
-        async with inference.slots:
+        async with inference.slot() as slot:
             turn.pass_on()
             log.debug("segmentation.started")
             try:
-                return self._segmented(
-                    await inference.segment(photo, model=model, outputs=job.outputs)
-                )
+                return self._segmented(await slot.segment(photo, model=model, outputs=job.outputs))
             except Unavailable as error:
                 failed = error
         # Out of its slot: while it waits for the model's server, jobs of other models go on.
 
         async def again() -> Segmentation:
             await inference.check(model)
-            async with inference.slots:
+            async with inference.slot() as slot:
                 await self._publish_start()
-                return await inference.segment(photo, model=model, outputs=job.outputs)
+                return await slot.segment(photo, model=model, outputs=job.outputs)
 
         return self._segmented(
             await self._services.holds.until_available(
@@ -197,10 +194,10 @@ class Attempt:
         event = status_event(
             self._record, "processing", job=self._job, model=self._model, attempt=self._number
         )
+        self._began = True  # before: the event may be published and its answer be lost
         at = await self._publisher.publish(event, self._record)
         self._retries = 0  # the next wait is told, or a death in it would count as a crash
         self._ledger.started(self._record.offset, self._number, at=at)
-        self._began = True
 
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
         self._retried = True

@@ -186,13 +186,18 @@ class Callback:
 
     def _stored_keys(self, answer: Answer, upload: _Upload) -> dict[str, str]:
         """Read the answer as `stored_keys`; raise what it means where it isn't that."""
-        reason = f"{upload.receiver} answered {answer.status}{self._shown(answer)}"
+        shown = self._shown(answer)
+        reason = f"{upload.receiver} answered {answer.status}{shown}"
         if answer.status in RETRIED or answer.status >= 500:
-            raise _unavailable(reason, retry_after=parse_retry_after(answer.retry_after))
+            retry_after = parse_retry_after(answer.retry_after)
+            raise _unavailable(reason, retry_after=retry_after, quoted=shown)
         if answer.status in SET_UP_WRONGLY and upload.to_mask_asset_url:
             wrong = "MASK_COMPONENT_SECRET" if answer.status in (401, 403) else "MASK_ASSET_URL"
             raise _SetUpWrongly(
-                "callback_unavailable", f"{reason}; is {wrong} right?", stage="callback"
+                "callback_unavailable",
+                f"{reason}; is {wrong} right?",
+                stage="callback",
+                quoted=shown,
             )
         if not 200 <= answer.status < 300:
             raise _rejected(reason)
@@ -211,8 +216,12 @@ class Callback:
         return f": {text.replace(self._secret, '***')[:_SHOWN_BODY]}" if text else ""
 
 
-def _unavailable(message: str, *, retry_after: float | None = None) -> Unavailable:
-    return Unavailable("callback_unavailable", message, stage="callback", retry_after=retry_after)
+def _unavailable(
+    message: str, *, retry_after: float | None = None, quoted: str = ""
+) -> Unavailable:
+    return Unavailable(
+        "callback_unavailable", message, stage="callback", retry_after=retry_after, quoted=quoted
+    )
 
 
 def _rejected(message: str) -> JobFailed:

@@ -1,6 +1,7 @@
 """The executor: does the job of each record that the lane takes."""
 
 import asyncio
+import contextlib
 
 import structlog
 
@@ -11,6 +12,8 @@ from consumer.job.outcome import Outcome
 from consumer.job.record import Record
 from consumer.job.services import Services
 from consumer.job.turns import Turn
+
+ABANDON_SECONDS = 2.0
 
 
 class JobExecutor:
@@ -28,6 +31,7 @@ class JobExecutor:
         self._publisher = publisher
         self._ledger = ledger
         self._cancels = cancels
+        self._attempts: dict[int, Attempt] = {}
 
     async def execute(self, record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
         """Do the record's job; whatever is wrong with it comes back as a value.
@@ -40,6 +44,7 @@ class JobExecutor:
         attempt = Attempt(
             record, services=self._services, publisher=self._publisher, ledger=self._ledger
         )
+        self._attempts[record.offset] = attempt
         with structlog.contextvars.bound_contextvars(
             partition=record.partition, offset=record.offset
         ):
@@ -49,9 +54,6 @@ class JobExecutor:
                     return await attempt.run(job, fetch, segmentation)
             except JobCancelled:
                 return attempt.cancelled()
-            except asyncio.CancelledError:
-                await attempt.publish_abandoned()
-                raise
             except LaneLost:
                 raise
             except Exception as error:
@@ -59,3 +61,19 @@ class JobExecutor:
             finally:
                 fetch.pass_on()
                 segmentation.pass_on()
+
+    def forget(self, through: int) -> None:
+        """Drop the attempts at records up to and including offset `through`: they are settled."""
+        for offset in [offset for offset in self._attempts if offset <= through]:
+            del self._attempts[offset]
+
+    async def abandon(self) -> None:
+        """Publish of every attempt that isn't settled, finished or not, that we gave it up.
+
+        Without that, the ledger would count each of them as a crash.
+        """
+        given_up = [attempt.publish_abandoned() for attempt in self._attempts.values()]
+        self._attempts.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ABANDON_SECONDS):
+                await asyncio.gather(*given_up, return_exceptions=True)

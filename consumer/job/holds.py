@@ -32,8 +32,11 @@ class Holds:
         self._answered: dict[ErrorCode, asyncio.Event] = defaultdict(asyncio.Event)
 
     def reasons(self) -> list[str]:
-        """Say what the line waits for now, each reason once; empty when it doesn't."""
-        return sorted({f"{error.code}: {error}" for error in self._waiting.values()})
+        """Say what the line waits for now, each reason once; empty when it doesn't.
+
+        It is for anybody who reaches the health port; the log and the events have all of it.
+        """
+        return sorted({f"{error.code}: {error.for_anybody}" for error in self._waiting.values()})
 
     async def until_available(
         self,

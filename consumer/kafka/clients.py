@@ -1,6 +1,7 @@
 """aiokafka's clients, started and stopped within a deadline whatever the broker does."""
 
 import asyncio
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -8,6 +9,7 @@ from aiokafka.errors import KafkaError
 from consumer.errors import LaneLost
 
 STOP_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """Above any message of ours: `max.message.bytes` of its topic is the limit that counts."""
 
@@ -25,8 +27,39 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> bool:
         await asyncio.wait([stopping], timeout=STOP_SECONDS)
     stopped = stopping.done() and not stopping.cancelled() and stopping.exception() is None
     if not stopped:
-        await consumer._client.close()  # what `stop()` would have closed last
+        await _take_apart(consumer)
     return stopped
+
+
+async def _take_apart(consumer: AIOKafkaConsumer) -> None:
+    """End what `stop()` would have ended, had the broker let it come so far."""
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    tasks: list[asyncio.Task[Any] | None] = []
+    if coordinator is not None:
+        names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
+        tasks += [getattr(coordinator, name, None) for name in (*names, "_reset_committed_task")]
+    if fetcher is not None:
+        fetcher._closed = True
+        tasks += [fetcher._fetch_task, *fetcher._pending_tasks]
+    alive = [task for task in tasks if task is not None and not task.done()]
+    for task in alive:
+        task.cancel()
+    if alive:
+        await asyncio.wait(alive, timeout=STOP_SECONDS)
+    leave = getattr(coordinator, "_maybe_leave_group", None)
+    if leave is not None:
+        # `stop()` may have waited for a rebalance, and the group needn't wait for the session.
+        leaving = asyncio.create_task(leave(), name="group.leave")
+        await asyncio.wait([leaving], timeout=LEAVE_SECONDS)
+        leaving.cancel()
+    closing = asyncio.create_task(consumer._client.close(), name="consumer.close")
+    await asyncio.wait([closing], timeout=STOP_SECONDS)
+
+
+def producer_up(producer: AIOKafkaProducer) -> bool:
+    """Whether the producer's own task, which sends what it is given, is at work."""
+    sending = producer._sender.sender_task
+    return sending is not None and not sending.done()
 
 
 async def start_producer(producer: AIOKafkaProducer, name: str, *, seconds: float) -> None:

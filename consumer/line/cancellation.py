@@ -35,6 +35,7 @@ class Cancellations:
         self._before: dict[str, int] = {}
         self._running: dict[tuple[str, int], asyncio.Task[object]] = {}
         self._resumed_through = -1
+        self._resumed = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._listener: asyncio.Task[NoReturn] | None = None
         self.unheard: str | None = None
@@ -62,6 +63,12 @@ class Cancellations:
         """Whether a halt whose last settled record has offset `after` is lifted."""
         return after <= self._resumed_through
 
+    async def lifted(self, after: int) -> None:
+        """Wait until a halt whose last settled record has offset `after` is lifted."""
+        while not self.is_lifted(after):
+            self._resumed.clear()
+            await self._resumed.wait()
+
     @contextmanager
     def cancellable(self, job_id: str, offset: int) -> Iterator[None]:
         """Raise `JobCancelled` in the block as soon as a cancel covers the job's record."""
@@ -79,7 +86,7 @@ class Cancellations:
                 raise JobCancelled from None
             raise
         finally:
-            del self._running[job_id, offset]
+            self._running.pop((job_id, offset), None)
 
     def forget(self, through: int) -> None:
         """Drop what only concerns records up to and including offset `through`."""
@@ -147,10 +154,13 @@ class Cancellations:
 
     def _resume(self, resume: Resume) -> None:
         self._resumed_through = max(self._resumed_through, resume.after_offset)
+        self._resumed.set()
 
     def _cancel(self, cancel: Cancel) -> None:
         before = max(cancel.before_offset, self._before.get(cancel.job_id, 0))
         self._before[cancel.job_id] = before
-        for (job_id, offset), task in self._running.items():
-            if job_id == cancel.job_id and offset < before:
-                task.cancel()
+        covered = [key for key in self._running if key[0] == cancel.job_id and key[1] < before]
+        for key in covered:
+            # Taken out, since each job is cancelled once: a second cancel would interrupt what
+            # the job does to end, and the count of cancels tells ours from the lane's.
+            self._running.pop(key).cancel()

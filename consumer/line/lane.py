@@ -9,26 +9,21 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Self
 
 import structlog
 
-from consumer.errors import LaneHalted, LaneLost
+from consumer.errors import LaneLost
+from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
-from consumer.job.turns import Turn, Turns
+from consumer.job.turns import Turns
+from consumer.line.settler import Settler
 
 log = structlog.get_logger()
 
-Execute = Callable[[Record, Turn, Turn], Coroutine[Any, Any, Outcome]]
-Settle = Callable[[Sequence[Outcome]], Awaitable[None]]
-IsLifted = Callable[[int], bool]
-
-
-def _never(_: int) -> bool:
-    return False
+ABANDON_SECONDS = 10.0
 
 
 class Lane:
@@ -37,39 +32,48 @@ class Lane:
     def __init__(
         self,
         *,
+        executor: JobExecutor,
+        settler: Settler,
+        start: int,
         capacity: int,
-        execute: Execute,
-        settle: Settle,
         settle_interval: float = 0.0,
         isolate_through: int = -1,
-        is_lifted: IsLifted = _never,
     ) -> None:
         """Hold `capacity` jobs.
 
-        `execute` turns a record into its outcome, given its turns to fetch and to segment.
-        `settle` makes a batch of outcomes durable; it raises `LaneLost` where it can't, and
-        `LaneHalted` where a person must look. A busy lane lets `settle_interval` seconds pass from
-        one batch to the next. Records up to offset `isolate_through` run one at a time: a crash
-        then counts against its cause alone. `is_lifted` says of a halt behind an offset whether
-        `maskline resume` has lifted it.
+        `start` is the offset of the first record to take. A busy lane lets `settle_interval`
+        seconds pass from one batch to the next. Records up to offset `isolate_through` run one at
+        a time: a crash then counts against its cause alone.
         """
+        self._executor = executor
+        self._settler = settler
         self._capacity = capacity
-        self._execute = execute
-        self._settle = settle
         self._settle_interval = settle_interval
         self._next_batch = 0.0
         self._isolate_through = isolate_through
-        self._last_taken = -1
         self._isolated: asyncio.Task[Outcome] | None = None
         self._tasks: deque[asyncio.Task[Outcome]] = deque()
         self._fetches = Turns()
         self._segmentations = Turns()
         self._taken = asyncio.Event()
         self._settled = asyncio.Event()
-        self._settler: asyncio.Task[None] | None = None
-        self._is_lifted = is_lifted
-        self._halted_after: int | None = None
-        self.halted: str | None = None
+        self._settling: asyncio.Task[None] | None = None
+        self.next_offset = start
+        """From here on nothing is taken yet."""
+        self.position = start
+        """From here on nothing is settled yet."""
+
+    async def __aenter__(self) -> Self:
+        """Begin to settle."""
+        self._settling = asyncio.create_task(self._settle_batches(), name="lane.settle")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave what isn't settled to the next owner."""
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.wait([self._settling])
+        await self._abandon()
 
     @property
     def in_flight(self) -> int:
@@ -81,66 +85,60 @@ class Lane:
         """How many more records may be taken now."""
         return (1 if self._isolating else self._capacity) - len(self._tasks)
 
-    def open(self) -> None:
-        """Begin to settle."""
-        self._settler = asyncio.create_task(self._settle_batches(), name="lane.settle")
-
     def take(self, record: Record) -> None:
-        """Start the record's job behind all those taken before it."""
-        work = self._execute(record, self._fetches.draw(), self._segmentations.draw())
+        """Start the record's job behind all those taken before it.
+
+        Raises:
+            LaneLost, LaneHalted: the lane has ended meanwhile, and the job isn't begun.
+        """
+        self.check()
+        work = self._executor.execute(record, self._fetches.draw(), self._segmentations.draw())
         task = asyncio.create_task(work, name=f"job {record.offset}")
         if record.offset <= self._isolate_through:
             self._isolated = task
         self._tasks.append(task)
-        self._last_taken = record.offset
+        self.next_offset = record.offset + 1
         self._taken.set()
 
     def check(self) -> None:
         """Raise what ended the lane, if anything did."""
-        if self._settler is not None and self._settler.done() and not self._settler.cancelled():
-            self._settler.result()
-        if self._halted_after is not None and self._is_lifted(self._halted_after):
-            raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
+        if self._settling is None or not self._settling.done():
+            return
+        if self._settling.cancelled():
+            raise LaneLost("the lane's settler was cancelled")
+        self._settling.result()
 
     async def settled(self) -> None:
         """Wait until a batch is settled, or the lane has ended."""
         self._settled.clear()
-        await self._settled.wait()
+        if self._settling is None or not self._settling.done():
+            await self._settled.wait()
 
-    async def close(self, *, drain_seconds: float) -> None:
-        """Settle what finishes within `drain_seconds`, then leave the rest to the next owner."""
+    async def drain(self, *, seconds: float) -> None:
+        """Settle what finishes in so many seconds."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(drain_seconds):
-                while self._tasks and self._settler and not self._settler.done():
+            async with asyncio.timeout(seconds):
+                while self._tasks:
+                    self.check()
                     await self.settled()
-        await self._stop_settling()
-        await self._abandon()
-
-    async def halt(self, reason: LaneHalted) -> None:
-        """Settle nothing more until an operator says how to go on; log the reason."""
-        self.halted = str(reason)
-        self._halted_after = reason.after
-        log.error("line.halted", reason=str(reason))
-        await self._stop_settling()
-        await self._abandon()
-        self._settled.set()
 
     @property
     def _isolating(self) -> bool:
         """Whether an isolated record is under way, or may be the next one."""
         under_way = bool(self._tasks) and self._tasks[0] is self._isolated
-        return under_way or self._last_taken < self._isolate_through
+        return under_way or self.next_offset <= self._isolate_through
 
     async def _settle_batches(self) -> None:
         try:
-            while self.halted is None:
+            while True:
                 batch = await self._finished_batch()
-                await self._settle(batch)
-                for _ in batch:
+                settled = batch[: await self._settler.settle(batch)]
+                for _ in settled:
                     self._tasks.popleft()
+                self.position = settled[-1].record.offset + 1
+                self._executor.forget(through=settled[-1].record.offset)
                 self._settled.set()
-        except LaneHalted as reason:
-            await self.halt(reason)
+                self._settler.check()
         finally:
             self._settled.set()
 
@@ -155,6 +153,8 @@ class Lane:
         for task in self._tasks:
             if not task.done():
                 break
+            if task.cancelled():  # the lane cancels its tasks only when it no longer settles
+                raise LaneLost(f"{task.get_name()} was cancelled, and neither a user nor we did it")
             batch.append(task.result())
         return batch
 
@@ -171,14 +171,17 @@ class Lane:
             await asyncio.wait([self._tasks[finished]], timeout=left)
         self._next_batch = time.monotonic() + self._settle_interval
 
-    async def _stop_settling(self) -> None:
-        if self._settler is not None and self._settler is not asyncio.current_task():
-            self._settler.cancel()
-            await asyncio.wait([self._settler])
-
     async def _abandon(self) -> None:
+        """Cancel what is under way, and publish of all that isn't settled that we gave it up."""
+        if not self._tasks:
+            return
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        _, stuck = await asyncio.wait(self._tasks, timeout=ABANDON_SECONDS)
+        for task in stuck:
+            log.error("job.not_ended", job=task.get_name())
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.exception()  # seen: whatever it is, the next owner begins the job again
         self._tasks.clear()
+        await self._executor.abandon()

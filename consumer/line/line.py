@@ -1,30 +1,32 @@
-"""The line: a membership of the group, kept up; with the partition, a lane that settles."""
+"""The line: a membership of the group, kept up; with the partition, a lane that settles.
+
+Whatever breaks the lane ends the membership. A lane is never rebuilt in place: Kafka may already
+have given the partition to another consumer.
+"""
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import replace
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from consumer.backoff import Backoff
-from consumer.errors import LaneHalted, LaneLost
+from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.job.executor import JobExecutor
-from consumer.job.outcome import Outcome
 from consumer.job.services import Services
-from consumer.kafka.topics import message_limits
-from consumer.line.cancellation import Cancellations
+from consumer.line.clients import LaneClients, lane_clients
 from consumer.line.failures import FailuresInARow
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
-from consumer.line.settlement import Settlement
+from consumer.line.membership import Membership
+from consumer.line.race import race, unless
 from consumer.line.settler import Settler, halted_for
 from consumer.line.start import Start, find_start
-from consumer.line.status import StatusPublisher
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
 
@@ -32,6 +34,35 @@ log = structlog.get_logger()
 
 REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
 SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
+# Reading all of the status topic may take this long, where the committed offset is lost.
+OPEN_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineState:
+    """How the line is at this moment."""
+
+    joined: bool = False
+    assigned: bool = False
+    opened: bool = False
+    halted: str | None = None
+    """Why nothing is settled until a person acts, if so."""
+    lost: str | None = None
+    """Why the last lane was lost, until the next one is open."""
+    unheard: str | None = None
+    """What of Kafka hasn't answered for longer than the session's time-out, if anything."""
+    control_unheard: str | None = None
+    """Why the control topic can't be heard, while it can't."""
+    producer_down: str | None = None
+    """Which producer of the lane has ended by itself, if one has."""
+    in_flight: int = 0
+    """Records taken and not yet settled."""
+    position: int | None = None
+    """Offset of the next record to settle."""
+    next_offset: int | None = None
+    """Offset of the next record to take."""
+    end_offset: int | None = None
+    """Where the jobs topic ends, as last told."""
 
 
 class Line:
@@ -49,107 +80,186 @@ class Line:
         """`from_offset`: the operator's choice of the first lane's start, past what is lost."""
         self._kafka = kafka
         self._limits = limits
+        self._services = services
         self._throughput = throughput
         self._ledger = Ledger()
-        self.services = services
         self._from_offset = from_offset
-        self.intake: Intake | None = None
-        self.lost: str | None = None
-        self.cancellations: Cancellations | None = None
-        self._settler: Settler | None = None
+        self._told_before = False
+        self._membership: Membership | None = None
+        self._clients: LaneClients | None = None
+        self._lane: Lane | None = None
+        self._halted: str | None = None
+        self._lost: str | None = None
+
+    def state(self) -> LineState:
+        """Say how the line is now."""
+        membership, lane = self._membership, self._lane
+        if membership is None:
+            return LineState(lost=self._lost)
+        return LineState(
+            joined=membership.joined,
+            assigned=membership.tenure is not None,
+            opened=lane is not None and self._halted is None,
+            halted=self._halted,
+            lost=self._lost,
+            unheard=membership.unheard(),
+            control_unheard=self._clients.cancellations.unheard if self._clients else None,
+            producer_down=self._clients.producer_down() if self._clients else None,
+            in_flight=lane.in_flight if lane else 0,
+            position=lane.position if lane else None,
+            next_offset=lane.next_offset if lane else None,
+            end_offset=membership.end_offset,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then settle what is in flight and leave the group."""
+        """Serve until `stop`, then settle what is in flight and leave the group.
+
+        Raises:
+            StartError: the operator's `from_offset` can't be used.
+        """
         losses = 0
         while not stop.is_set():
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
-            except LaneLost as reason:
+            except StartError:
+                raise
+            except Exception as error:
+                if not isinstance(error, LaneLost):  # aiokafka has states that it didn't foresee
+                    log.error("line.broken", exc_info=error)
                 losses = 1 if time.monotonic() - joined_at > REJOIN_BACKOFF.longest else losses + 1
-                self.lost = str(reason)
+                self._lost = str(error) or repr(error)
                 self._throughput.lane_lost()
-                log.warning("lane.lost", reason=str(reason))
+                log.warning("lane.lost", reason=self._lost)
                 await _pause(losses, stop)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        intake = Intake(
-            self._kafka,
-            open_lane=self._open_lane,
-            drain_seconds=self._limits.shutdown_grace_seconds,
-        )
+        """Keep up one membership, until `stop` or until the lane is lost."""
+        async with Membership(self._kafka) as membership:
+            self._membership = membership
+            try:
+                await race(membership.run(), self._own(membership, stop))
+            finally:
+                self._membership = None
+
+    async def _own(self, membership: Membership, stop: asyncio.Event) -> None:
+        """Have a lane whenever the partition is ours, until `stop`."""
+        while not stop.is_set():
+            await race(membership.owns(), stop.wait())
+            self._told_before |= membership.stood_by
+            tenure = membership.tenure
+            if tenure is not None and not stop.is_set():
+                await race(self._run_lane(tenure.partition, stop), membership.ends(tenure))
+
+    async def _run_lane(self, partition: TopicPartition, stop: asyncio.Event) -> None:
+        """Open a lane, take records until `stop`, settle what is in flight."""
         try:
-            async with intake:
-                self.intake = intake
-                await intake.run(stop)
+            async with AsyncExitStack() as clients:
+                try:
+                    lane = await unless(stop, self._open(partition, clients))
+                    if lane is not None:
+                        await self._work(*lane, stop)
+                except LaneHalted as reason:
+                    await self._stay_halted(reason, stop)
         finally:
-            self.intake = None
+            self._clients = self._lane = self._halted = None
 
-    async def _open_lane(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, resources: AsyncExitStack
-    ) -> tuple[Lane, int]:
-        """Fence the former owner first: only then is its committed offset final."""
-        limits = await message_limits(self._kafka)
-        settlement = await resources.enter_async_context(
-            Settlement(self._kafka, partition, limits=limits)
-        )
-        publisher = await resources.enter_async_context(
-            StatusPublisher(self._kafka, limit=limits.status)
-        )
-        cancellations = await resources.enter_async_context(Cancellations(self._kafka))
-        self.cancellations = cancellations
-        new_lane = partial(
-            Lane,
-            capacity=self._limits.max_in_flight,
-            execute=JobExecutor(
-                self.services, publisher=publisher, ledger=self._ledger, cancels=cancellations
-            ).execute,
-            settle_interval=SETTLE_INTERVAL_SECONDS,
-            is_lifted=cancellations.is_lifted,
-        )
-        try:
-            start = await self._find_start(consumer, partition, cancellations)
-        except LaneHalted as reason:
-            lane = new_lane(settle=_settle_nothing)
-            await lane.halt(reason)
-            return lane, 0
-        await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
-        self.lost = None
-        settler = self._settler = self._new_settler(settlement, cancellations, start)
-        isolate_through = self._ledger.last_crashed()
-        return new_lane(settle=settler.settle, isolate_through=isolate_through), start.offset
+    async def _stay_halted(self, reason: LaneHalted, stop: asyncio.Event) -> None:
+        """Keep the partition until a person acts; raise `LaneLost` where a resume lifts the halt.
 
-    async def _find_start(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, cancellations: Cancellations
-    ) -> Start:
-        """Give the start; raise `LaneHalted` also where a former owner halted, unless lifted."""
-        if self._settler is not None and self._settler.has_settled:
-            self._from_offset = None  # it has served
-        start = await find_start(
-            consumer, partition, settings=self._kafka, from_offset=self._from_offset
-        )
-        after = start.halted_after
-        if after is None:
-            return start
-        if not cancellations.is_lifted(after):
-            raise halted_for(start.failures, after=after)
-        return replace(start, failures=0)
+        The lane is opened anew by whoever has the partition then.
+        """
+        self._halted = str(reason)
+        log.error("line.halted", reason=self._halted)
+        if self._clients is None or reason.after is None:
+            await stop.wait()
+            return
+        await race(self._clients.cancellations.lifted(reason.after), stop.wait())
+        if not stop.is_set():
+            raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
-    def _new_settler(
-        self, settlement: Settlement, cancellations: Cancellations, start: Start
-    ) -> Settler:
-        return Settler(
-            settlement,
+    async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
+        async with lane:
+            self._lane, self._lost, self._told_before = lane, None, True
+            log.info("lane.opened", offset=lane.position)
+            try:
+                await intake.run(stop)
+                await lane.drain(seconds=self._limits.shutdown_grace_seconds)
+            finally:
+                log.info("lane.closed", offset=lane.position)
+
+    async def _open(
+        self, partition: TopicPartition, resources: AsyncExitStack
+    ) -> tuple[Lane, Intake]:
+        """Give a lane, and what takes records into it; its clients are closed with `resources`."""
+        async with _within(OPEN_SECONDS):
+            clients = self._clients = await resources.enter_async_context(
+                lane_clients(self._kafka, partition)
+            )
+            start = await self._find_start(clients)
+            await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
+        executor = JobExecutor(
+            self._services,
+            publisher=clients.publisher,
             ledger=self._ledger,
-            cancellations=cancellations,
+            cancels=clients.cancellations,
+        )
+        settler = Settler(
+            settlement=clients.settlement,
+            ledger=self._ledger,
+            cancellations=clients.cancellations,
             failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
             throughput=self._throughput,
             topic_id=start.topic_id,
         )
+        lane = Lane(
+            executor=executor,
+            settler=settler,
+            start=start.offset,
+            capacity=self._limits.max_in_flight,
+            settle_interval=SETTLE_INTERVAL_SECONDS,
+            isolate_through=self._ledger.last_crashed(),
+        )
+        return lane, Intake(clients.reader, partition, lane=lane)
+
+    async def _find_start(self, clients: LaneClients) -> Start:
+        """Give where the lane starts; raise `LaneHalted` where a former owner's halt isn't lifted.
+
+        An operator's `from_offset` holds until it is settled, be it by us or by the owner that we
+        stood by for. Only a first owner is told that it is too low.
+        """
+        try:
+            start = await find_start(
+                clients.reader,
+                clients.partition,
+                settings=self._kafka,
+                from_offset=self._from_offset,
+            )
+        except StartError:
+            if not self._told_before:
+                raise
+            self._from_offset = None
+            return await self._find_start(clients)
+        after = start.halted_after
+        if after is None:
+            return start
+        if not clients.cancellations.is_lifted(after):
+            raise halted_for(start.failures, after=after)
+        return replace(start, failures=0)
 
 
-async def _settle_nothing(_: Sequence[Outcome]) -> None:
-    """What a lane settles that halted before it was opened."""
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Bound the opening of a lane.
+
+    Raises:
+        LaneLost: Kafka can't be reached, or takes too long.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (KafkaError, TimeoutError) as error:
+        raise LaneLost(f"the lane can't be opened within {seconds:g} s: {error!r}") from error
 
 
 async def _pause(losses: int, stop: asyncio.Event) -> None:

@@ -9,7 +9,12 @@ from aiokafka.errors import KafkaError
 from consumer.errors import LaneLost
 from consumer.job.events import message
 from consumer.job.record import Record
-from consumer.kafka.clients import MAX_REQUEST_BYTES, start_producer, stop_producer
+from consumer.kafka.clients import (
+    MAX_REQUEST_BYTES,
+    producer_up,
+    start_producer,
+    stop_producer,
+)
 from consumer.kafka.connection import connection_options
 from consumer.settings import KafkaSettings
 from schemas.status import StatusEvent
@@ -42,6 +47,11 @@ class StatusPublisher:
 
     async def __aexit__(self, *_: object) -> None:
         await stop_producer(self._producer)
+
+    @property
+    def up(self) -> bool:
+        """Whether the producer is at work."""
+        return producer_up(self._producer)
 
     async def publish(self, event: StatusEvent, record: Record) -> int:
         """Give the event's offset once the broker has it.

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from consumer.errors import StartError
+from consumer.telemetry import brief_connection
 
 Stats = Mapping[str, Any]
 
@@ -62,6 +63,7 @@ class ProbeServer:
             date_header=False,
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
+            **brief_connection.options(),
         )
         config.load()
         # The parts of `Server.serve()` without its signal handlers, which are the app's.
@@ -89,11 +91,15 @@ class ProbeServer:
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "failing", "reason": reason}, status_code=503)
 
-    async def _answer_ready(self, _: Request) -> Response:
+    async def _answer_ready(self, request: Request) -> Response:
+        """Answer with every check; `?exclude=not_holding,not_halted` doesn't heed those."""
         checks = self._ready()
-        ready = all(check.ok for check in checks.values())
+        given = ",".join(request.query_params.getlist("exclude")).split(",")
+        excluded = [name for name in checks if name in given]
+        ready = all(check.ok for name, check in checks.items() if name not in excluded)
+        shown = {name: asdict(check) for name, check in checks.items()}
         return JSONResponse(
-            {"ready": ready, "checks": {name: asdict(check) for name, check in checks.items()}},
+            {"ready": ready, "checks": shown, **({"excluded": excluded} if excluded else {})},
             status_code=200 if ready else 503,
         )
 

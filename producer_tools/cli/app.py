@@ -64,7 +64,3 @@ def main() -> None:
     except (EngineUnavailable, DeadlineExceeded) as error:  # from `models check`
         print_message(f"maskline: {error}")
         sys.exit(SERVICE_EXIT)
-
-
-if __name__ == "__main__":
-    main()

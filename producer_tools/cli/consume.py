@@ -2,7 +2,7 @@
 
 import typer
 
-from consumer.__main__ import run
+from consumer.command import run
 
 app = typer.Typer(add_completion=False)
 app.command("consume")(run)

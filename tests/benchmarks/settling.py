@@ -10,7 +10,6 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from statistics import median
 from unittest.mock import patch
@@ -18,16 +17,19 @@ from unittest.mock import patch
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from consumer.job.events import message, terminal_event
+from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn
 from consumer.kafka.committed import Kept, read_committed_offset
 from consumer.kafka.connection import connection_options
 from consumer.kafka.topics import MessageLimits
+from consumer.line.clients import lane_clients
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.line import SETTLE_INTERVAL_SECONDS
 from consumer.line.settlement import Settlement
+from consumer.line.settler import Settler
 from consumer.settings import KafkaSettings, load
 from producer_tools.local.stack import LocalStack
 from schemas.job import Job
@@ -86,42 +88,58 @@ async def _rate(
 
 async def _in_runs(kafka: KafkaSettings, jobs: int, *, in_flight: int) -> float:
     """Seconds that intake, lane and settlement take for so many jobs."""
-    begun: list[float] = []
-    left, ended = jobs, asyncio.Event()
-
-    async def open_lane(
-        consumer: AIOKafkaConsumer, partition: TopicPartition, resources: AsyncExitStack
-    ) -> tuple[Lane, int]:
+    partition = TopicPartition(kafka.jobs_topic, 0)
+    async with lane_clients(kafka, partition) as clients:
         jobs_id = (await read_committed_offset(kafka, partition)).topic_id
-        settlement = await resources.enter_async_context(
-            Settlement(kafka, partition, limits=MessageLimits())
-        )
-
-        async def settle(run: Sequence[Outcome]) -> None:
-            nonlocal left
-            await settlement.settle(run, kept=Kept(topic_id=jobs_id))
-            left -= len(run)
-            if left == 0:
-                ended.set()
-
-        begun.append(time.perf_counter())
+        settler = Count(clients.settlement, jobs, jobs_id=jobs_id)
         lane = Lane(
+            executor=Nothing(),
+            settler=settler,
+            start=0,
             capacity=in_flight,
-            execute=_nothing,
-            settle=settle,
             settle_interval=SETTLE_INTERVAL_SECONDS,
         )
-        return lane, 0
+        begin = time.perf_counter()
+        async with lane:
+            await Intake(clients.reader, partition, lane=lane).run(settler.ended)
+        return time.perf_counter() - begin
 
-    async with Intake(kafka, open_lane=open_lane, drain_seconds=5) as intake:
-        await intake.run(ended)
-        return time.perf_counter() - begun[-1]
+
+class Nothing(JobExecutor):
+    """Jobs that are done as soon as they are begun."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def execute(self, record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
+        """End it."""
+        fetch.pass_on()
+        segmentation.pass_on()
+        return _outcome(record)
+
+    def forget(self, through: int) -> None:
+        """Do nothing: nothing was kept."""
 
 
-async def _nothing(record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
-    fetch.pass_on()
-    segmentation.pass_on()
-    return _outcome(record)
+class Count(Settler):
+    """Settles, until so many jobs are settled."""
+
+    def __init__(self, settlement: Settlement, jobs: int, *, jobs_id: str) -> None:
+        self._settlement = settlement
+        self._left = jobs
+        self._jobs_id = jobs_id
+        self.ended = asyncio.Event()
+
+    async def settle(self, batch: Sequence[Outcome]) -> int:
+        """Settle, and count."""
+        await self._settlement.settle(batch, kept=Kept(topic_id=self._jobs_id))
+        self._left -= len(batch)
+        if self._left == 0:
+            self.ended.set()
+        return len(batch)
+
+    def check(self) -> None:
+        """There are no failures."""
 
 
 def _outcome(record: Record) -> Outcome:

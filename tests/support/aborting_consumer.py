@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from consumer.__main__ import run
+from consumer.command import run
 from segmentation.deadline import Deadline
 from segmentation.model.engine import Tensor
 from segmentation.model.onnx_model import OnnxModel

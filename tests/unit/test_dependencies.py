@@ -14,6 +14,7 @@ Imports = Mapping[str, frozenset[str]]
 """Every module of ours by its full name, and the full names of what it imports."""
 
 FLOOR = (
+    "consumer.signals",
     "consumer.errors",
     "consumer.backoff",
     "consumer.settings",
@@ -42,6 +43,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "segmentation.errors",
     ),
     "consumer": ("schemas", "segmentation"),
+    "consumer.signals": (),
     "consumer.errors": ("schemas",),
     "consumer.backoff": (),
     "consumer.settings": ("schemas", *FLOOR),

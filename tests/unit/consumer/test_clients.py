@@ -23,6 +23,7 @@ class Stoppable:
 
     def __init__(self, *, fault: BaseException | None = None, seconds: float = 0.0) -> None:
         self._client = Client()
+        self._coordinator = self._fetcher = None
         self._fault = fault
         self._seconds = seconds
 

@@ -1,12 +1,16 @@
 import asyncio
+import contextlib
 import signal
 import socket
 from collections.abc import Mapping
 
 import httpx
+import psutil
 import pytest
 
 from consumer.errors import StartError
+from consumer.telemetry import brief_connection
+from consumer.telemetry.brief_connection import MOST
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.probes import Check, ProbeServer, Stats
 from producer_tools.local import ports
@@ -78,6 +82,56 @@ async def test_readyz_shows_every_check() -> None:
             "not_holding": {"ok": False, "detail": "storage_unavailable: no route"},
         },
     }
+
+
+async def test_readyz_leaves_checks_out_when_asked() -> None:
+    """A fix for a hold must be able to roll out; what is left out is still shown."""
+    consumer = FakeConsumer()
+    consumer.checks["not_holding"] = Check(ok=False, detail="storage_unavailable: no route")
+    consumer.checks["not_halted"] = Check(ok=False, detail="offsets are gone")
+    async with consumer.server() as server:
+        answer = await get(server, "/readyz?exclude=not_holding")
+        assert answer.status_code == 503
+        answer = await get(server, "/readyz?exclude=not_holding,not_halted")
+        assert answer.status_code == 200
+        assert answer.json()["excluded"] == ["not_holding", "not_halted"]
+        assert not answer.json()["checks"]["not_holding"]["ok"]
+        answer = await get(server, "/readyz?exclude=not_holding&exclude=not_halted,unheard-of")
+        assert answer.status_code == 200
+
+
+async def test_half_requests_are_bounded_and_no_probe_waits_for_them() -> None:
+    """Whoever opens hundreds of connections takes no files away from the line."""
+    async with FakeConsumer().server() as server:
+        open_files = psutil.Process().num_fds()
+        writers = []
+        for _ in range(3 * MOST):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET /livez HTTP/1.1\r\n")
+            writers.append(writer)
+            assert (await get(server, "/livez")).status_code == 200
+        ours = len(writers)
+        assert psutil.Process().num_fds() - open_files - ours <= MOST + 2
+        for writer in writers:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /livez HTTP/1.1\r\nhost: x\r\n", b"POST /livez HTTP/1.1\r\n\r\n"]
+)
+async def test_a_connection_that_stalls_is_closed(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within seconds, whatever it is that doesn't come."""
+    assert brief_connection.LIFE_SECONDS <= 10
+    monkeypatch.setattr(brief_connection, "LIFE_SECONDS", 0.1)
+    async with FakeConsumer().server() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(begun)
+        with contextlib.suppress(ConnectionResetError):
+            async with asyncio.timeout(5):
+                await reader.read()
+        writer.close()
 
 
 async def test_metrics_are_prometheus_text() -> None:

@@ -184,3 +184,21 @@ async def test_a_failure_known_before_is_waited_for_first() -> None:
     holds, waits, storage = Holds(metrics=Metrics(), jitter=AT_ONCE), Waits(), Storage("photo")
     await holds.until_available(storage, on_retry=waits, failed=down())
     assert (len(waits.seconds), storage.asked) == (1, 1)
+
+
+def test_what_anybody_may_read_names_services_and_no_users_objects() -> None:
+    """Neither where a URL leads nor what an answer says; the event and the log keep both."""
+    error = Unavailable(
+        "storage_unavailable",
+        'S3: Could not connect to "https://s3.example/uploads/u-42/front.jpg?versionId=7"',
+        stage="fetch",
+    )
+    assert error.for_anybody == 'S3: Could not connect to "https://s3.example"'
+    error = Unavailable(
+        "callback_unavailable",
+        "MASK_ASSET_URL (http://masks:8003) answered 500: no room for u-42/front.png",
+        stage="callback",
+        quoted=": no room for u-42/front.png",
+    )
+    assert error.for_anybody == "MASK_ASSET_URL (http://masks:8003) answered 500…"
+    assert "u-42" in str(error)

@@ -6,6 +6,7 @@ terminal event, in offset order, and the committed offset never falls.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from consumer.errors import LaneLost
+from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Failure, Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn
 from consumer.line.lane import Lane
+from consumer.line.settler import Settler
 from schemas.status import ErrorInfo
 
 CAPACITY = 5
@@ -115,7 +118,7 @@ class LaneMachine(RuleBasedStateMachine):
         for offset in list(self.finished):
             self.run(self._finish(offset, failed=False))
         assert self.terminal == list(range(end))
-        self.run(self.lane.close(drain_seconds=0))  # type: ignore[union-attr]
+        self.run(self._leave(drain=False))
         self.loop.close()
 
     async def _open(self) -> None:
@@ -123,10 +126,21 @@ class LaneMachine(RuleBasedStateMachine):
         self.fetched: list[int] = []
         self.segmented: list[int] = []
         self.next_offset = self.committed
-        self.lane = Lane(capacity=CAPACITY, execute=self._work, settle=self._settle)
-        self.lane.open()
+        self.lane = Lane(
+            executor=Executor(self),
+            settler=Broker(self),
+            start=self.committed,
+            capacity=CAPACITY,
+        )
+        await self.lane.__aenter__()
 
     async def _take(self, count: int) -> None:
+        assert self.lane is not None
+        with contextlib.suppress(LaneLost):  # the lane has ended: what follows isn't begun
+            self.lane.check()
+            await self._take_in_order(count)
+
+    async def _take_in_order(self, count: int) -> None:
         assert self.lane is not None
         for _ in range(count):
             self.finished[self.next_offset] = self.loop.create_future()
@@ -138,10 +152,17 @@ class LaneMachine(RuleBasedStateMachine):
 
     async def _hand_over(self, drain: bool) -> None:
         assert self.lane is not None
-        await self.lane.close(drain_seconds=0.001 if drain else 0)
+        await self._leave(drain=drain)
         await self._open()
 
-    async def _work(self, record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
+    async def _leave(self, *, drain: bool) -> None:
+        assert self.lane is not None
+        if drain:
+            with contextlib.suppress(LaneLost):
+                await self.lane.drain(seconds=0.001)
+        await self.lane.__aexit__()
+
+    async def work(self, record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
         try:
             await dawdle(record.offset)
             await fetch.come()
@@ -158,7 +179,7 @@ class LaneMachine(RuleBasedStateMachine):
             fetch.pass_on()
             segmentation.pass_on()
 
-    async def _settle(self, run: Sequence[Outcome]) -> None:
+    async def settle(self, run: Sequence[Outcome]) -> None:
         fault, self.next_fault = self.next_fault, "none"
         await self.broker_answers.wait()
         if fault == "fenced before it commits":
@@ -167,6 +188,36 @@ class LaneMachine(RuleBasedStateMachine):
         self.committed = run[-1].record.offset + 1
         if fault == "lost after it commits":
             raise LaneLost(fault)
+
+
+class Executor(JobExecutor):
+    """Has the machine do the work."""
+
+    def __init__(self, machine: LaneMachine) -> None:
+        self._machine = machine
+
+    async def execute(self, record: Record, fetch: Turn, segmentation: Turn) -> Outcome:
+        return await self._machine.work(record, fetch, segmentation)
+
+    def forget(self, through: int) -> None:
+        pass
+
+    async def abandon(self) -> None:
+        pass
+
+
+class Broker(Settler):
+    """Has the machine settle."""
+
+    def __init__(self, machine: LaneMachine) -> None:
+        self._machine = machine
+
+    async def settle(self, batch: Sequence[Outcome]) -> int:
+        await self._machine.settle(batch)
+        return len(batch)
+
+    def check(self) -> None:
+        """It never has enough."""
 
 
 async def dawdle(offset: int) -> None:
