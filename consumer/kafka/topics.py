@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
 from consumer.errors import StartError
 from consumer.kafka.connection import connection_options
@@ -27,7 +27,8 @@ class Topic:
 
     name: str
     partitions: int
-    config: dict[str, str]
+    config: dict[str, str] | None
+    """None where we may not read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
         made: list[str] = []
         # The jobs topic first: the dead-letter topic's size follows from its.
         for role in ("jobs", "rest"):
-            there = await _topics(admin)
+            there = await _topics(admin, settings)
             wanted = [spec for spec in _specs(settings, there) if spec.name not in there]
             wanted = [spec for spec in wanted if role == "rest" or spec.role == "jobs"]
             await _make(admin, wanted, replicas=3 if brokers >= 3 else 1)
@@ -116,25 +117,32 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def _topics(admin: AIOKafkaAdminClient) -> dict[str, Topic]:
-    """Every topic there is; asking for one by name could make it, where the broker does that."""
-    listed = {topic["topic"]: topic for topic in await admin.describe_topics()}
+async def _topics(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> dict[str, Topic]:
+    """Those of ours that there are, among all topics that we may see.
+
+    Asking for one by name could make it, where the broker does that. Of the others nothing more is
+    asked: we need no right to them.
+    """
+    ours = {spec.name for spec in _specs(settings, {})}
+    listed = {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics()
+        if topic["topic"] in ours
+    }
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in listed]
     configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources) if resources else []:
         for code, reason, _, name, entries in answer.resources:
-            if code:
+            if code and for_code(code) is not TopicAuthorizationFailedError:
                 raise for_code(code)(reason)
-            configs[name] = {entry[0]: entry[1] for entry in entries}
-    return {
-        name: Topic(name, len(topic["partitions"]), configs.get(name, {}))
-        for name, topic in listed.items()
-    }
+            if not code:
+                configs[name] = {entry[0]: entry[1] for entry in entries}
+    return {name: Topic(name, partitions, configs.get(name)) for name, partitions in listed.items()}
 
 
 def _specs(settings: KafkaSettings, there: dict[str, Topic]) -> tuple[TopicSpec, ...]:
     jobs = there.get(settings.jobs_topic)
-    largest = jobs.config.get("max.message.bytes") if jobs else None
+    largest = jobs.config.get("max.message.bytes") if jobs and jobs.config else None
     return topic_specs(
         jobs=settings.jobs_topic,
         status=settings.status_topic,
@@ -173,7 +181,7 @@ async def _appeared(admin: AIOKafkaAdminClient, names: set[str]) -> None:
 
 
 async def _differences(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[Difference]:
-    there = await _topics(admin)
+    there = await _topics(admin, settings)
     return [
         difference
         for spec in _specs(settings, there)
@@ -188,6 +196,11 @@ def _compare(spec: TopicSpec, topic: Topic | None) -> list[Difference]:
     if topic.partitions != spec.partitions:
         detail = f"has {topic.partitions} partitions, not {spec.partitions}: there is no order"
         found.append(Difference(spec.name, detail, fatal=spec.role in ("jobs", "status")))
+    if topic.config is None:
+        detail = (
+            "keeps its settings from us: they aren't compared without the right DescribeConfigs"
+        )
+        return [*found, Difference(spec.name, detail, fatal=False)]
     for name, wanted in spec.config.items():
         have = topic.config.get(name, "")
         if _differs(name, wanted, have):

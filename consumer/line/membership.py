@@ -108,7 +108,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def ends(self, tenure: Tenure) -> None:
         """Wait until the partition is no longer ours, or was another's meanwhile."""
-        while self.tenure == tenure:
+        while self.tenure is tenure:
             await self._change()
 
     def unheard(self) -> str | None:

@@ -6,6 +6,7 @@ loop      the event loop's lag while photos of 24 megapixels are worked on
 stages    milliseconds of each stage of a photo, beside what we aim at
 standby   seconds until a warm standby goes on, and how long a rolling restart stands still:
           takes minutes, so only when named
+joins     when jobs begin while 20 replicas join and leave: takes minutes, so only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
 against   processor time a photo, this checkout against another (--checkout): only when named
 """
@@ -21,10 +22,10 @@ from consumer.settings import Settings
 from consumer.telemetry import log
 from producer_tools.local.stack import LocalStack
 from segmentation.catalog.catalog import Catalog
-from tests.benchmarks import against, loop, memory, settling, speed, stages, standby
+from tests.benchmarks import against, joins, loop, memory, settling, speed, stages, standby
 from tests.benchmarks.photos import photos
 
-NAMES = ("speed", "settling", "loop", "stages", "standby", "memory", "against")
+NAMES = ("speed", "settling", "loop", "stages", "standby", "joins", "memory", "against")
 
 
 def main() -> None:
@@ -71,6 +72,8 @@ def run(given: argparse.Namespace) -> None:
                 stages.measure(_catalog(settings), settings.images)
             elif name == "standby":
                 standby.measure(stack, rounds=given.rounds)
+            elif name == "joins":
+                joins.measure(stack)
             elif name == "memory":
                 memory.measure(stack, jobs=given.jobs)
             else:

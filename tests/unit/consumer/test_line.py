@@ -1,0 +1,77 @@
+"""The line joins anew after whatever ends its membership."""
+
+import asyncio
+from typing import Self
+
+import pytest
+
+from consumer.errors import LaneLost, StartError
+from consumer.job.services import Services
+from consumer.line import line as line_module
+from consumer.line.line import Line
+from consumer.line.throughput import Throughput
+from consumer.settings import KafkaSettings, LineSettings
+from consumer.telemetry.metrics import Metrics
+
+
+class Broken:
+    """A membership that ends as soon as it begins."""
+
+    reasons: list[Exception]
+    stop: asyncio.Event
+
+    def __init__(self, _: KafkaSettings) -> None:
+        pass
+
+    async def __aenter__(self) -> Self:
+        """Fail, for the last time with the end of the process."""
+        reason = self.reasons.pop(0)
+        if not self.reasons:
+            self.stop.set()
+        raise reason
+
+    async def __aexit__(self, *_: object) -> None:
+        """Never be reached."""
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> type[Broken]:
+    """Stands in for the membership; joining again takes no time."""
+    Broken.stop = asyncio.Event()
+    monkeypatch.setattr(line_module, "Membership", Broken)
+    monkeypatch.setattr(line_module, "_pause", no_pause)
+    return Broken
+
+
+@pytest.mark.parametrize(
+    "unforeseen", [KeyError("mask.jobs"), AssertionError(), AttributeError("error_code")]
+)
+async def test_what_a_client_did_not_foresee_loses_the_lane_and_not_the_process(
+    broken: type[Broken], unforeseen: Exception
+) -> None:
+    """As a group's coordinator that moves while its offsets are asked for."""
+    broken.reasons = [unforeseen, LaneLost("fenced")]
+    line, metrics = make_line()
+    await line.run(broken.stop)
+    assert metrics.registry.get_sample_value("mask_lanes_lost_total") == 2
+    assert line.state().lost == "fenced"
+
+
+async def test_what_only_a_person_can_mend_ends_the_process(broken: type[Broken]) -> None:
+    """A wrong `--from-offset` is wrong each time."""
+    broken.reasons = [StartError("--from-offset 3 is settled", exit_code=2)]
+    line, _ = make_line()
+    with pytest.raises(StartError, match="is settled"):
+        await line.run(broken.stop)
+
+
+def make_line() -> tuple[Line, Metrics]:
+    """Make a line that has no job to do, and what counts its lanes."""
+    metrics = Metrics()
+    services = Services.__new__(Services)
+    line = Line(KafkaSettings(), LineSettings(), services=services, throughput=Throughput(metrics))
+    return line, metrics
+
+
+async def no_pause(_losses: int, _stop: asyncio.Event) -> None:
+    """Go on."""
