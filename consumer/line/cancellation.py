@@ -64,7 +64,7 @@ class Cancellations:
         return after <= self._resumed_through
 
     async def lifted(self, after: int) -> None:
-        """Wait until such a halt is lifted."""
+        """Wait until a halt whose last settled record has offset `after` is lifted."""
         while not self.is_lifted(after):
             self._resumed.clear()
             await self._resumed.wait()

@@ -43,25 +43,26 @@ class Intake:
             if self._lane.room <= 0:
                 await self._lane.settled()
                 continue
-            for record in await self._read():
+            for record in await self._read(self._lane.room):
                 self._lane.take(_as_arrived(record))
 
-    async def _read(self) -> Sequence[AnyRecord]:
+    async def _read(self, room: int) -> Sequence[AnyRecord]:
         try:
-            batches = await self._reader.getmany(timeout_ms=POLL_MS, max_records=self._lane.room)
+            batches = await self._reader.getmany(timeout_ms=POLL_MS, max_records=room)
+            return batches.get(self._partition, ())
         except OffsetOutOfRangeError:
             await self._halt_before_what_is_gone()
+            return ()
         except KafkaError as error:
             raise LaneLost(f"the jobs topic can't be read: {error!r}") from error
-        return batches.get(self._partition, ())
 
-    async def _halt_before_what_is_gone(self) -> NoReturn:
+    async def _halt_before_what_is_gone(self) -> None:
         """Settle what was taken, since that is here; then halt, and say what is gone."""
-        while self._lane.in_flight:
-            self._lane.check()
+        if self._lane.in_flight:
             await self._lane.settled()
-        gone = await why_not_from(self._reader, self._partition, self._lane.next_offset)
-        raise LaneHalted(gone)
+            return
+        start = self._lane.next_offset
+        raise LaneHalted(await why_not_from(self._reader, self._partition, start))
 
 
 def _as_arrived(record: AnyRecord) -> Record:

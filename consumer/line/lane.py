@@ -14,7 +14,7 @@ from typing import Self
 
 import structlog
 
-from consumer.errors import LaneHalted, LaneLost
+from consumer.errors import LaneLost
 from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Outcome
 from consumer.job.record import Record
@@ -132,14 +132,13 @@ class Lane:
         try:
             while True:
                 batch = await self._finished_batch()
-                await self._settler.settle(batch)
-                for _ in batch:
+                settled = batch[: await self._settler.settle(batch)]
+                for _ in settled:
                     self._tasks.popleft()
-                self._note_settled(through=batch[-1].record.offset)
-        except LaneHalted as reason:
-            if reason.after is not None:  # of the last batch, a part was settled
-                self._note_settled(through=reason.after)
-            raise
+                self.position = settled[-1].record.offset + 1
+                self._executor.forget(through=settled[-1].record.offset)
+                self._settled.set()
+                self._settler.check()
         finally:
             self._settled.set()
 

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 from aiokafka import TopicPartition
@@ -27,7 +27,6 @@ from consumer.line.membership import Membership
 from consumer.line.race import race, unless
 from consumer.line.settler import Settler, halted_for
 from consumer.line.start import Start, find_start
-from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
 
@@ -37,6 +36,33 @@ REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
 SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
 # Reading all of the status topic may take this long, where the committed offset is lost.
 OPEN_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineState:
+    """How the line is at this moment."""
+
+    joined: bool = False
+    assigned: bool = False
+    opened: bool = False
+    halted: str | None = None
+    """Why nothing is settled until a person acts, if so."""
+    lost: str | None = None
+    """Why the last lane was lost, until the next one is open."""
+    unheard: str | None = None
+    """What of Kafka hasn't answered for longer than the session's time-out, if anything."""
+    control_unheard: str | None = None
+    """Why the control topic can't be heard, while it can't."""
+    producer_down: str | None = None
+    """Which producer of the lane has ended by itself, if one has."""
+    in_flight: int = 0
+    """Records taken and not yet settled."""
+    position: int | None = None
+    """Offset of the next record to settle."""
+    next_offset: int | None = None
+    """Offset of the next record to take."""
+    end_offset: int | None = None
+    """Where the jobs topic ends, as last told."""
 
 
 class Line:
@@ -77,8 +103,8 @@ class Line:
             halted=self._halted,
             lost=self._lost,
             unheard=membership.unheard(),
-            control_unheard=clients.cancellations.unheard if clients else None,
-            producer_down=clients.producer_down() if clients else None,
+            control_unheard=self._clients.cancellations.unheard if self._clients else None,
+            producer_down=self._clients.producer_down() if self._clients else None,
             in_flight=lane.in_flight if lane else 0,
             position=lane.position if lane else None,
             next_offset=lane.next_offset if lane else None,
@@ -134,22 +160,21 @@ class Line:
                     if lane is not None:
                         await self._work(*lane, stop)
                 except LaneHalted as reason:
-                    self._halted = str(reason)
-                    log.error("line.halted", reason=self._halted)
-                    await self._stand_still(reason, stop)
+                    await self._stay_halted(reason, stop)
         finally:
             self._clients = self._lane = self._halted = None
 
-    async def _stand_still(self, halt: LaneHalted, stop: asyncio.Event) -> None:
-        """Keep the partition, and settle nothing, until `stop` or until a person lifts the halt.
+    async def _stay_halted(self, reason: LaneHalted, stop: asyncio.Event) -> None:
+        """Keep the partition until a person acts; raise `LaneLost` where a resume lifts the halt.
 
-        Raises:
-            LaneLost: it is lifted, and the lane is opened on a new assignment.
+        The lane is opened anew by whoever has the partition then.
         """
-        if halt.after is None or self._clients is None:
+        self._halted = str(reason)
+        log.error("line.halted", reason=self._halted)
+        if self._clients is None or reason.after is None:
             await stop.wait()
             return
-        await race(stop.wait(), self._clients.cancellations.lifted(halt.after))
+        await race(self._clients.cancellations.lifted(reason.after), stop.wait())
         if not stop.is_set():
             raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
@@ -201,26 +226,13 @@ class Line:
         return lane, Intake(clients.reader, partition, lane=lane)
 
     async def _find_start(self, clients: LaneClients) -> Start:
-        """Give the start.
+        """Give where the lane starts; raise `LaneHalted` where a former owner's halt isn't lifted.
 
-        Raises:
-            LaneHalted: also where a former owner halted, unless a person has lifted that.
-        """
-        start = await self._told_or_found(clients)
-        if start.halted_after is None:
-            return start
-        if not clients.cancellations.is_lifted(start.halted_after):
-            raise halted_for(start.failures, after=start.halted_after)
-        return replace(start, failures=0)
-
-    async def _told_or_found(self, clients: LaneClients) -> Start:
-        """Find the start, heeding the operator's `from_offset`.
-
-        That holds until it is settled, be it by us or by the owner that we stood by for. Only a
-        first owner is told that it is too low.
+        An operator's `from_offset` holds until it is settled, be it by us or by the owner that we
+        stood by for. Only a first owner is told that it is too low.
         """
         try:
-            return await find_start(
+            start = await find_start(
                 clients.reader,
                 clients.partition,
                 settings=self._kafka,
@@ -230,7 +242,13 @@ class Line:
             if not self._told_before:
                 raise
             self._from_offset = None
-            return await self._told_or_found(clients)
+            return await self._find_start(clients)
+        after = start.halted_after
+        if after is None:
+            return start
+        if not clients.cancellations.is_lifted(after):
+            raise halted_for(start.failures, after=after)
+        return replace(start, failures=0)
 
 
 @asynccontextmanager

@@ -18,7 +18,12 @@ from aiokafka.structs import OffsetAndMetadata
 from consumer.errors import LaneHalted, LaneLost
 from consumer.job.events import message, terminal_event
 from consumer.job.outcome import Outcome
-from consumer.kafka.clients import MAX_REQUEST_BYTES, producer_up, start_producer, stop_producer
+from consumer.kafka.clients import (
+    MAX_REQUEST_BYTES,
+    producer_up,
+    start_producer,
+    stop_producer,
+)
 from consumer.kafka.committed import Kept
 from consumer.kafka.connection import connection_options
 from consumer.kafka.topic_ids import topic_id

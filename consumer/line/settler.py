@@ -1,7 +1,7 @@
 """The settler: makes what the lane has finished durable, and keeps the books of it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from consumer.errors import LaneHalted
 from consumer.job.outcome import Outcome
@@ -21,8 +21,8 @@ class Settler:
 
     def __init__(
         self,
-        settlement: Settlement,
         *,
+        settlement: Settlement,
         ledger: Ledger,
         cancellations: Cancellations,
         failures: FailuresInARow,
@@ -38,17 +38,21 @@ class Settler:
         self._topic_id = topic_id
         self._last = -1
 
-    async def settle(self, batch: Sequence[Outcome]) -> None:
-        """Settle what is finished at the lane's head.
+    async def settle(self, batch: Sequence[Outcome]) -> int:
+        """Settle the batch, or the first of it; give how many. Then their starts don't matter.
 
         Raises:
-            LaneLost: whether all of it is settled, the next owner will read from the broker.
-            LaneHalted: nothing more may be settled; so many dead letters in a row are too many.
+            LaneLost: whether they are settled, the next owner will read from the broker.
+            LaneHalted: a person must decide how to go on.
         """
-        for portion in _portions(batch):
-            await self._settle(self._up_to_the_limit(portion))
-            if self._failures.too_many:
-                raise halted_for(self._failures.count, after=self._last)
+        portion = self._up_to_the_limit(_affordable(batch))
+        await self._settle(portion)
+        return len(portion)
+
+    def check(self) -> None:
+        """Raise `LaneHalted` where the failures in a row have become too many."""
+        if self._failures.too_many:
+            raise halted_for(self._failures.count, after=self._last)
 
     def _up_to_the_limit(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
         """Count failures; what follows the one that is too many isn't settled."""
@@ -83,16 +87,11 @@ def halted_for(failures: int, *, after: int) -> LaneHalted:
     )
 
 
-def _portions(batch: Sequence[Outcome]) -> Iterator[list[Outcome]]:
-    """Part a batch where its dead letters would take long to compress."""
-    portion: list[Outcome] = []
+def _affordable(batch: Sequence[Outcome]) -> Sequence[Outcome]:
+    """Give the first of a batch whose dead letters would take long to compress."""
     size = 0
-    for outcome in batch:
-        value = len(outcome.record.value or b"") if outcome.failure else 0
-        if portion and size + value > LETTER_BYTES:
-            yield portion
-            portion, size = [], 0
-        portion.append(outcome)
-        size += value
-    if portion:
-        yield portion
+    for number, outcome in enumerate(batch):
+        size += len(outcome.record.value or b"") if outcome.failure else 0
+        if number and size > LETTER_BYTES:
+            return batch[:number]
+    return batch

@@ -9,7 +9,12 @@ from aiokafka.errors import KafkaError
 from consumer.errors import LaneLost
 from consumer.job.events import message
 from consumer.job.record import Record
-from consumer.kafka.clients import MAX_REQUEST_BYTES, producer_up, start_producer, stop_producer
+from consumer.kafka.clients import (
+    MAX_REQUEST_BYTES,
+    producer_up,
+    start_producer,
+    stop_producer,
+)
 from consumer.kafka.connection import connection_options
 from consumer.settings import KafkaSettings
 from schemas.status import StatusEvent

@@ -91,7 +91,7 @@ async def _in_runs(kafka: KafkaSettings, jobs: int, *, in_flight: int) -> float:
     partition = TopicPartition(kafka.jobs_topic, 0)
     async with lane_clients(kafka, partition) as clients:
         jobs_id = (await read_committed_offset(kafka, partition)).topic_id
-        settler = Count(clients.settlement, jobs, jobs_id)
+        settler = Count(clients.settlement, jobs, jobs_id=jobs_id)
         lane = Lane(
             executor=Nothing(),
             settler=settler,
@@ -124,18 +124,23 @@ class Nothing(JobExecutor):
 class Count(Settler):
     """Settles, until so many jobs are settled."""
 
-    def __init__(self, settlement: Settlement, jobs: int, jobs_id: str) -> None:
+    def __init__(self, settlement: Settlement, jobs: int, *, jobs_id: str) -> None:
         self._settlement = settlement
         self._kept = Kept(topic_id=jobs_id)
         self._left = jobs
+        self._jobs_id = jobs_id
         self.ended = asyncio.Event()
 
-    async def settle(self, batch: Sequence[Outcome]) -> None:
+    async def settle(self, batch: Sequence[Outcome]) -> int:
         """Settle, and count."""
-        await self._settlement.settle(batch, kept=self._kept)
+        await self._settlement.settle(batch, kept=Kept(topic_id=self._jobs_id))
         self._left -= len(batch)
         if self._left == 0:
             self.ended.set()
+        return len(batch)
+
+    def check(self) -> None:
+        """There are no failures."""
 
 
 def _outcome(record: Record) -> Outcome:

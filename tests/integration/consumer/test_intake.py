@@ -77,6 +77,6 @@ class Never(Settler):
     def __init__(self) -> None:
         pass
 
-    async def settle(self, batch: Sequence[Outcome]) -> None:
+    async def settle(self, batch: Sequence[Outcome]) -> int:
         """Fail."""
         raise AssertionError(batch)

@@ -41,7 +41,9 @@ class LaneBench(JobExecutor):
         self.fail: set[int] = set()
         self.forgotten = -1
         self.abandoned = False
+        self.at_once = 1000
         self.settling_raises: Exception | None = None
+        self.check_raises: Exception | None = None
         self.lane = Lane(
             executor=self,
             settler=Runs(self),
@@ -82,11 +84,12 @@ class LaneBench(JobExecutor):
     async def abandon(self) -> None:
         self.abandoned = True
 
-    async def settle(self, run: Sequence[Outcome]) -> None:
+    async def settle(self, run: Sequence[Outcome]) -> int:
         await asyncio.sleep(0)
         if self.settling_raises:
             raise self.settling_raises
-        self.runs.append([outcome.record.offset for outcome in run])
+        self.runs.append([outcome.record.offset for outcome in run[: self.at_once]])
+        return len(self.runs[-1])
 
 
 class Runs(Settler):
@@ -95,8 +98,12 @@ class Runs(Settler):
     def __init__(self, bench: LaneBench) -> None:
         self._bench = bench
 
-    async def settle(self, batch: Sequence[Outcome]) -> None:
-        await self._bench.settle(batch)
+    async def settle(self, batch: Sequence[Outcome]) -> int:
+        return await self._bench.settle(batch)
+
+    def check(self) -> None:
+        if self._bench.check_raises:
+            raise self._bench.check_raises
 
 
 async def quiet() -> None:
@@ -171,6 +178,30 @@ async def test_a_lane_that_is_lost_raises_and_settles_nothing_more() -> None:
         with pytest.raises(LaneLost, match="fenced"):
             bench.lane.check()
         assert bench.runs == []
+
+
+async def test_what_a_settler_leaves_is_settled_next() -> None:
+    async with LaneBench() as bench:
+        bench.at_once = 2
+        bench.take(*range(5))
+        for offset in range(5):
+            bench.finish[offset].set()
+        await quiet()
+        assert bench.runs == [[0, 1], [2, 3], [4]]
+        assert (bench.lane.position, bench.lane.in_flight) == (5, 0)
+
+
+async def test_a_settler_that_has_enough_ends_the_lane_behind_what_is_settled() -> None:
+    async with LaneBench() as bench:
+        bench.at_once = 3
+        bench.check_raises = LaneHalted("too many dead letters", after=2)
+        bench.take(*range(5))
+        for offset in range(5):
+            bench.finish[offset].set()
+        await quiet()
+        with pytest.raises(LaneHalted, match="too many"):
+            bench.lane.check()
+        assert (bench.runs, bench.lane.position, bench.forgotten) == ([[0, 1, 2]], 3, 2)
 
 
 async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:

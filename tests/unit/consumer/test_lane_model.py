@@ -212,8 +212,12 @@ class Broker(Settler):
     def __init__(self, machine: LaneMachine) -> None:
         self._machine = machine
 
-    async def settle(self, batch: Sequence[Outcome]) -> None:
+    async def settle(self, batch: Sequence[Outcome]) -> int:
         await self._machine.settle(batch)
+        return len(batch)
+
+    def check(self) -> None:
+        """It never has enough."""
 
 
 async def dawdle(offset: int) -> None:

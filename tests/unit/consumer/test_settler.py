@@ -51,7 +51,7 @@ class Books:
 def settler(books: Any, *, limit: int = 3, count: int = 0) -> Settler:
     """Give a settler that halts after so many failures, some of them counted already."""
     return Settler(
-        books,
+        settlement=books,
         ledger=Ledger(),
         cancellations=books,
         failures=FailuresInARow(limit, count=count),
@@ -65,8 +65,11 @@ async def test_it_halts_right_behind_the_failure_that_is_too_many() -> None:
     books = Books()
     batch = [outcome(0, None), *(outcome(at, "internal_error") for at in range(1, 6))]
 
+    one = settler(books)
+
+    assert await one.settle(batch) == 4
     with pytest.raises(LaneHalted, match=r"3 dead letters .* offset 3.*maskline resume") as halt:
-        await settler(books).settle(batch)
+        one.check()
 
     assert books.settled == [[0, 1, 2, 3]]
     assert books.kept == [Kept(bookmark=0, topic_id="id", failures=3, halted=True)]
@@ -76,8 +79,11 @@ async def test_it_halts_right_behind_the_failure_that_is_too_many() -> None:
 async def test_the_count_of_a_former_owner_goes_on() -> None:
     """A hand-over in the middle changes nothing."""
     books = Books()
+    one = settler(books, count=2)
+    one.check()
+    await one.settle([outcome(7, "unknown_model")])
     with pytest.raises(LaneHalted):
-        await settler(books, count=2).settle([outcome(7, "unknown_model")])
+        one.check()
     assert books.kept[0].halted
 
 
@@ -131,6 +137,8 @@ async def test_large_dead_letters_are_settled_in_transactions_of_their_own() -> 
     failed = [outcome(at, "invalid_message", job=None, value=large) for at in range(3)]
     done = outcome(3, None, value=large)
 
-    await settler(books).settle([*failed, done])
+    one, batch = settler(books), [*failed, done]
+    while batch:
+        batch = batch[await one.settle(batch) :]
 
     assert books.settled == [[0], [1], [2, 3]]
