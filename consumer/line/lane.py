@@ -142,11 +142,6 @@ class Lane:
         finally:
             self._settled.set()
 
-    def _note_settled(self, through: int) -> None:
-        self.position = through + 1
-        self._executor.forget(through=through)
-        self._settled.set()
-
     async def _finished_batch(self) -> list[Outcome]:
         """Wait for the head, then give it and all that is finished right behind it."""
         while not self._tasks:

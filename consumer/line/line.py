@@ -93,7 +93,7 @@ class Line:
 
     def state(self) -> LineState:
         """Say how the line is now."""
-        membership, clients, lane = self._membership, self._clients, self._lane
+        membership, lane = self._membership, self._lane
         if membership is None:
             return LineState(lost=self._lost)
         return LineState(
@@ -179,17 +179,14 @@ class Line:
             raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
     async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
-        start = lane.position
         async with lane:
             self._lane, self._lost, self._told_before = lane, None, True
-            log.info("lane.opened", offset=start)
+            log.info("lane.opened", offset=lane.position)
             try:
                 await intake.run(stop)
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
                 log.info("lane.closed", offset=lane.position)
-                if lane.position > start:
-                    self._from_offset = None  # it has served
 
     async def _open(
         self, partition: TopicPartition, resources: AsyncExitStack
@@ -208,7 +205,7 @@ class Line:
             cancels=clients.cancellations,
         )
         settler = Settler(
-            clients.settlement,
+            settlement=clients.settlement,
             ledger=self._ledger,
             cancellations=clients.cancellations,
             failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),

@@ -126,7 +126,6 @@ class Count(Settler):
 
     def __init__(self, settlement: Settlement, jobs: int, *, jobs_id: str) -> None:
         self._settlement = settlement
-        self._kept = Kept(topic_id=jobs_id)
         self._left = jobs
         self._jobs_id = jobs_id
         self.ended = asyncio.Event()
