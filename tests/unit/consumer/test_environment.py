@@ -10,7 +10,7 @@ import pytest
 from consumer.environment import IGNORED
 
 USED = """
-import consumer.__main__
+import consumer.command
 import ssl, uvicorn
 from consumer.telemetry.metrics import Metrics
 
