@@ -7,6 +7,7 @@ or the answer isn't S3's, it may be either's: the line holds, and `consumer/job/
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from consumer.backoff import parse_retry_after
@@ -152,5 +153,8 @@ def _foreign(answer: Answer) -> str:
 
 
 def _without_key(text: str, reference: ImageReference) -> str:
-    """Leave out the photo's key, which `/readyz` must not show; S3 may repeat it."""
-    return text.replace(reference.key, "(key)") if len(reference.key) >= 4 else text
+    """Leave out the photo's key, which `/readyz` must not show; an answer may repeat it."""
+    for key in (reference.key, quote(reference.key)):
+        if len(key) >= 4:
+            text = text.replace(key, "(key)")
+    return text

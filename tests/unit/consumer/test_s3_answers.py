@@ -183,6 +183,8 @@ def test_the_reason_of_a_hold_does_not_show_the_key() -> None:
     fault = means(403, error("SomethingNew", "no s3:GetObject on uploads/a/1.jpg for you"))
     assert "a/1.jpg" not in str(fault)
     assert "SomethingNew" in str(fault)
+    page = b"<html>/uploads/a/J%C3%B6rg.jpg is blocked</html>"
+    assert "J%C3%B6rg" not in str(means(403, page, ImageReference("uploads", "a/J\u00f6rg.jpg")))
 
 
 @pytest.mark.parametrize(
