@@ -14,6 +14,7 @@ from consumer.job.multipart import encode_form
 from consumer.job.record import Record
 from consumer.settings import CallbackSettings
 from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.secrets import Secrets
 from schemas import trace_context
 from schemas.callback import (
     AUTH_HEADER,
@@ -66,6 +67,7 @@ class Callback:
     ) -> None:
         self._url = settings.mask_asset_url
         self._secret = settings.mask_component_secret.get_secret_value()
+        self._secrets = Secrets(settings.secrets())
         if self._secret != self._secret.strip() or not self._secret.isprintable():
             raise StartError(
                 "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
@@ -206,14 +208,14 @@ class Callback:
         try:
             return CallbackReply.read(answer.body).stored_keys
         except InvalidMessage as error:
-            raise _rejected(f"{reason} ({str(error).replace(self._secret, '***')})") from None
+            raise _rejected(f"{reason} ({self._secrets.hide(str(error))})") from None
 
     def _shown(self, answer: Answer) -> str:
         """Show the beginning of the answer in one line; an echo of our secret is not shown."""
         if answer.body is None:
             return f" and more than {MAX_REPLY} bytes"
         text = " ".join(answer.body.decode(errors="replace").split())
-        return f": {text.replace(self._secret, '***')[:_SHOWN_BODY]}" if text else ""
+        return f": {self._secrets.hide_and_cut(text, _SHOWN_BODY)}" if text else ""
 
 
 def _unavailable(

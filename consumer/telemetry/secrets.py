@@ -15,6 +15,8 @@ SHORT = 8
 """A secret of fewer characters is hidden only where it stands alone: it may be part of a word."""
 
 _DEPTHS = 3
+_LEAST_BESIDE_A_CUT = 4
+_CUT = re.compile(r"\.\.\.|\u2026")
 _LONGEST_SPELLING = 12  # characters for one, as in \\ud83d\\ude00
 _Span = tuple[int, int]
 
@@ -84,6 +86,7 @@ class Secrets:
     def _found(self, text: str) -> Iterator[_Span]:
         for secret in self._long:
             yield from _parts(secret, text)
+            yield from _beside_cuts(secret, text)
         for secret in self._short:
             for begin in _places(secret, text):
                 end = begin + len(secret)
@@ -107,6 +110,16 @@ def _parts(secret: str, text: str) -> Iterator[_Span]:
             if before + behind >= least:
                 yield place - before, place + behind
             place = text.find(block, place + behind)
+
+
+def _beside_cuts(secret: str, text: str) -> Iterator[_Span]:
+    """Give where a text that says that it is cut has the secret's begin before it, or its end."""
+    for cut in _CUT.finditer(text):
+        for length in range(len(secret) - 1, _LEAST_BESIDE_A_CUT - 1, -1):
+            if text.endswith(secret[:length], 0, cut.start()):
+                yield cut.start() - length, cut.start()
+            if text.startswith(secret[-length:], cut.end()):
+                yield cut.end(), cut.end() + length
 
 
 def _places(part: str, text: str) -> Iterator[int]:

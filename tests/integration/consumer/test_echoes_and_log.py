@@ -29,6 +29,7 @@ async def test_no_echo_of_the_secret_reaches_anybody(bench: Bench) -> None:
         reply(400, SECRET.encode()),
         reply(400, spelt.encode()),
         reply(400, b"x" * 190 + SECRET.encode()),
+        reply(400, b"x" * 185 + spelt.encode()),
         reply(200, json.dumps({"status": SECRET, "stored_keys": {SECRET: 1}}).encode()),
     ]
     async with Receiver() as receiver:

@@ -85,6 +85,14 @@ def test_short_is_fewer_than_eight() -> None:
     assert Secrets(["secretst"]).hide("mysecretstare") == "my***are"
 
 
+def test_beside_a_cut_a_few_characters_are_hidden() -> None:
+    """They may be all that the cut has left of it."""
+    hide = Secrets(["s3cret-value"]).hide
+    assert hide("got 'padding s3cr...alue padding'") == "got 'padding ***...*** padding'"
+    assert hide("got s3cret\u2026") == "got ***\u2026"
+    assert hide("s3cr, and...value") == "s3cr, and...***"
+
+
 def test_less_than_half_of_a_secret_is_shown() -> None:
     """Else words that it happens to have would be hidden everywhere."""
     said = "maskline resume, internal server error"
