@@ -24,6 +24,8 @@ from consumer.line.settler import Settler
 log = structlog.get_logger()
 
 ABANDON_SECONDS = 10.0
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the values in flight: with more than these, no further record is taken."""
 
 
 class Lane:
@@ -55,6 +57,7 @@ class Lane:
         self._tasks: deque[asyncio.Task[Outcome]] = deque()
         self._fetches = Turns()
         self._segmentations = Turns()
+        self._bytes = 0
         self._taken = asyncio.Event()
         self._settled = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
@@ -83,6 +86,8 @@ class Lane:
     @property
     def room(self) -> int:
         """How many more records may be taken now."""
+        if self._bytes > MOST_BYTES:
+            return 0
         return (1 if self._isolating else self._capacity) - len(self._tasks)
 
     def take(self, record: Record) -> None:
@@ -97,6 +102,7 @@ class Lane:
         if record.offset <= self._isolate_through:
             self._isolated = task
         self._tasks.append(task)
+        self._bytes += len(record.value or b"")
         self.next_offset = record.offset + 1
         self._taken.set()
 
@@ -133,8 +139,9 @@ class Lane:
             while True:
                 batch = await self._finished_batch()
                 settled = batch[: await self._settler.settle(batch)]
-                for _ in settled:
+                for outcome in settled:
                     self._tasks.popleft()
+                    self._bytes -= len(outcome.record.value or b"")
                 self.position = settled[-1].record.offset + 1
                 self._executor.forget(through=settled[-1].record.offset)
                 self._settled.set()

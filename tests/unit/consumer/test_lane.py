@@ -12,7 +12,7 @@ from consumer.job.executor import JobExecutor
 from consumer.job.outcome import Failure, Outcome
 from consumer.job.record import Record
 from consumer.job.turns import Turn
-from consumer.line.lane import Lane
+from consumer.line.lane import MOST_BYTES, Lane
 from consumer.line.settler import Settler
 from schemas.status import ErrorInfo
 
@@ -147,6 +147,17 @@ async def test_room_is_what_is_not_yet_settled() -> None:
         bench.finish[0].set()
         await bench.lane.settled()
         assert bench.lane.room == 2
+
+
+async def test_large_values_leave_no_room() -> None:
+    async with LaneBench(capacity=100) as bench:
+        bench.finish[0] = asyncio.Event()
+        large = bytes(MOST_BYTES + 1)
+        bench.lane.take(Record("mask.jobs", 0, 0, 0, b"k", large, ()))
+        assert bench.lane.room == 0
+        bench.finish[0].set()
+        await bench.lane.settled()
+        assert bench.lane.room == 100
 
 
 async def test_a_drain_settles_what_finishes_in_time_and_abandons_the_rest(
