@@ -10,6 +10,7 @@ from consumer.job import attempt
 from consumer.job.attempt import RETRIES_TOLD, Attempt
 from consumer.job.record import Record
 from consumer.line.ledger import Ledger
+from consumer.telemetry.secrets import Secrets
 from schemas.status import StatusEvent
 
 AWAY = Unavailable("storage_unavailable", "S3 is away", stage="fetch")
@@ -38,7 +39,7 @@ def told() -> Told:
 @pytest.fixture
 def waiting(told: Told) -> Attempt:
     """An attempt whose job waits."""
-    services: Any = SimpleNamespace(max_attempts=3)
+    services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()))
     one = Attempt(RECORD, services=services, publisher=told, ledger=Ledger())
     one.read()
     return one
@@ -69,6 +70,6 @@ def test_the_producers_own_is_not_kept() -> None:
     """It may be as large as the record."""
     value = b'{"job_id":"a","user_id":"u","image":"s3://b/k","metadata":{"x":"y"}}'
     record = Record("mask.jobs", 0, 7, 0, b"k", value, ())
-    services: Any = SimpleNamespace(max_attempts=3)
+    services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()))
     one = Attempt(record, services=services, publisher=Told(), ledger=Ledger())
     assert one.read().metadata == {}
