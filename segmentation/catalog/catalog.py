@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from segmentation.catalog.suggestion import suggest_manifest
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError, UnknownModel
-from segmentation.model.engine import Engine, Tensor
+from segmentation.model.engine import Engine
+from segmentation.model.input_tensor import blank_tensor
 from segmentation.model.manifest import Manifest, read_manifest
 from segmentation.model.onnx_model import CPU, OnnxModel, OnnxSession
-from segmentation.model.placement import place
 from segmentation.remote.remote_model import RemoteModel
 
 PACKAGED = Path(__file__).parents[1] / "manifests"
@@ -140,20 +138,6 @@ class Catalog:
         for model in self._models.values():
             model.close()
         self._models.clear()
-
-
-def tensor_shape(manifest: Manifest) -> tuple[int, int, int, int]:
-    """Return the shape of the input tensor for a photo of the manifest's width and height."""
-    width, height = manifest.input.width, manifest.input.height
-    placement = place(manifest.input, width, height)
-    if manifest.input.layout == "NCHW":
-        return 1, 3, placement.height, placement.width
-    return 1, placement.height, placement.width, 3
-
-
-def blank_tensor(manifest: Manifest) -> Tensor:
-    """Return an input tensor of zeros."""
-    return np.zeros(tensor_shape(manifest), np.float32)
 
 
 def find_entries(folder: Path | None) -> dict[str, Entry]:
