@@ -10,6 +10,7 @@ from segmentation.catalog.suggestion import suggest_manifest
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError, UnknownModel
 from segmentation.model.engine import Engine
+from segmentation.model.external_data import external_files
 from segmentation.model.input_tensor import blank_tensor
 from segmentation.model.manifest import Manifest, read_manifest
 from segmentation.model.onnx_model import CPU, OnnxModel, OnnxSession
@@ -216,9 +217,18 @@ def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Engin
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's contents in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a model's file in hexadecimal, as `cat a.onnx a.bin | sha256sum`.
+
+    Files with more of its weights follow the model's file in the order of their names.
+
+    Raises:
+        ModelError: A file with more of its weights isn't there, or isn't in its folder.
+    """
+    digest = hashlib.sha256()
+    for part in (path, *external_files(path)):
+        with part.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def _weights(manifest: Manifest, *folders: Path | None) -> Path | None:
