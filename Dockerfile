@@ -11,6 +11,7 @@ RUN python -m venv /venv && python -m venv /tools \
       -r requirements/build.lock
 COPY pyproject.toml README.md ./
 COPY schemas schemas
+COPY http_client http_client
 COPY segmentation segmentation
 COPY consumer consumer
 COPY producer_tools producer_tools

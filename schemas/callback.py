@@ -1,10 +1,13 @@
 """The callback: the upload of finished masks to the mask-asset service, and its response."""
 
-from typing import Annotated, Literal
+from collections.abc import Collection
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from schemas.message import Message
+from schemas.errors import InvalidMessage, invalid_message
+from schemas.json_object import lenient_json_object
+from schemas.message import READ_CONTEXT, Message
 
 AUTH_HEADER = "X-Internal-Auth"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -32,11 +35,23 @@ class CallbackReply(Message):
 
     status: Literal["success"]
     """The masks are stored."""
-    stored_keys: Annotated[
-        dict[
-            Annotated[str, Field(min_length=1, max_length=128)],
-            Annotated[str, Field(min_length=1, max_length=4096)],
-        ],
-        Field(max_length=32),
-    ]
-    """Where the receiver stored each output."""
+    stored_keys: dict[str, Annotated[str, Field(min_length=1)]]
+    """Where the receiver stored each output: a key for each file that was sent."""
+
+    @classmethod
+    def read_lenient(cls, value: bytes, *, files: Collection[str]) -> Self:
+        """Return the response to an upload of these files. Other fields may hold anything.
+
+        Raises:
+            InvalidMessage: The response doesn't give a stored key for each file.
+        """
+        fields = lenient_json_object(cls.__name__, value)
+        stored = fields.get("stored_keys")
+        if isinstance(stored, dict):
+            if missing := [name for name in files if name not in stored]:
+                raise InvalidMessage(f"{cls.__name__}: stored_keys has no {', '.join(missing)}")
+            fields["stored_keys"] = {name: stored[name] for name in files}
+        try:
+            return cls.model_validate(fields, context=READ_CONTEXT)
+        except ValidationError as error:
+            raise invalid_message(cls.__name__, error) from None

@@ -1,7 +1,8 @@
-"""A strict JSON reader: every object that it accepts can be written as JSON again."""
+"""Two JSON readers: a strict one, whose objects can be written again, and a lenient one."""
 
 import json
 import math
+import re
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -11,6 +12,9 @@ MAX_NESTING = 64
 """Deepest nesting of objects and lists. JSON writers have such a limit, so this reader has one."""
 MAX_PARTS = 250_000
 """Most commas, objects and lists. An empty list has three bytes in a message and 60 in memory."""
+
+# Possessive, and an unclosed string ends with the text: the time is linear for any text.
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def json_object(noun: str, value: bytes) -> dict[str, Any]:
@@ -47,6 +51,46 @@ def json_object(noun: str, value: bytes) -> dict[str, Any]:
     if containers > MAX_NESTING and _deeper(parsed, MAX_NESTING):
         raise InvalidMessage(f"{noun}: nested deeper than {MAX_NESTING} levels")
     return parsed
+
+
+def lenient_json_object(noun: str, value: bytes) -> dict[str, Any]:
+    """Parse a JSON object in which only a few fields matter: no other field may refuse it.
+
+    Numbers are returned as text, whatever is nested deeper than `MAX_NESTING` as null. The last of
+    repeated fields counts. Text may contain lone surrogates.
+
+    Raises:
+        InvalidMessage: The bytes are not a JSON object. No other exception is raised.
+    """
+    text = value.decode("utf-8-sig", errors="surrogateescape")
+    try:
+        parsed = json.loads(
+            _cut_deeper(text, MAX_NESTING), parse_float=str, parse_int=str, parse_constant=str
+        )
+    except ValueError as error:
+        raise InvalidMessage(f"{noun}: not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise InvalidMessage(f"{noun}: not a JSON object but {type(parsed).__name__}")
+    return parsed
+
+
+def _cut_deeper(text: str, levels: int) -> str:
+    """Replace each object and list that is nested deeper than `levels` by null."""
+    if text.count("{") + text.count("[") <= levels:
+        return text
+    kept, begin, depth = [], 0, 0
+    for token in _STRINGS_AND_BRACKETS.finditer(text):
+        if token[0] in ("[", "{"):
+            depth += 1
+            if depth == levels + 1:
+                kept.append(text[begin : token.start()])
+        elif token[0] in ("]", "}"):
+            if depth == levels + 1:
+                kept.append("null")
+                begin = token.end()
+            depth -= 1
+    # A bracket that is still open at the end makes the parser refuse the text.
+    return "".join((*kept, text[begin:] if depth <= levels else ""))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,20 +1,24 @@
 """The callback: finished masks go to `MASK_ASSET_URL` or to the job's own `callback_url`."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
+import httpx
+
 from consumer.backoff import Backoff, parse_retry_after
 from consumer.errors import JobFailed, StartError, Unavailable
-from consumer.job.connections import MAX_REPLY, Answer, Connections, origin
+from consumer.job.budgets import Budget, Budgets
 from consumer.job.holds import Holds, OnRetry
-from consumer.job.multipart import encode_form
+from consumer.job.post import Answer, Poster, make_request
 from consumer.job.record import Record
 from consumer.settings import CallbackSettings
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.secrets import Secrets
+from http_client.origin import origin
 from schemas import trace_context
 from schemas.callback import (
     AUTH_HEADER,
@@ -41,16 +45,16 @@ class _SetUpWrongly(Unavailable):
 class _Upload:
     """One job's masks, ready to be sent as often as it takes."""
 
-    url: str
+    request: httpx.Request
+    files: Mapping[str, bytes]
     to_mask_asset_url: bool
     """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
-    headers: Mapping[str, str]
-    body: bytes
+    budget: Budget
 
     @property
     def receiver(self) -> str:
         """The receiver's name for people: where the URL leads, without path and query."""
-        scheme, host, port = origin(self.url)
+        scheme, host, port = origin(str(self.request.url))
         return f"{'MASK_ASSET_URL' if self.to_mask_asset_url else 'callback_url'} ({scheme}://{host}:{port})"
 
 
@@ -64,6 +68,7 @@ class Callback:
         holds: Holds,
         metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = settings.mask_asset_url
         self._secret = settings.mask_component_secret.get_secret_value()
@@ -74,17 +79,18 @@ class Callback:
             )
         self._allowed = frozenset(map(origin, settings.callback_allowed_origins))
         self._timeout = settings.callback_timeout_seconds
-        self._connections = Connections(timeout=self._timeout)
+        self._budgets = Budgets(seconds=settings.callback_budget_seconds, clock=clock)
+        self._poster = Poster(ca_file=settings.callback_ca_file)
         self._holds = holds
         self._metrics = metrics
         self._sleep = sleep
 
     async def __aenter__(self) -> Self:
-        await self._connections.__aenter__()
+        await self._poster.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._connections.__aexit__()
+        await self._poster.__aexit__()
 
     def check(self, url: str | None) -> None:
         """Refuse a `callback_url` that may not be called, before any work is done for it.
@@ -122,14 +128,22 @@ class Callback:
             JobFailed: `callback_rejected`, `callback_forbidden`, or `callback_unavailable` of a
                 job's own `callback_url`.
         """
-        url = job.callback_url
-        self.check(url)
-        form = {name: getattr(job, name) for name in FIELDS}
-        content_type, body = encode_form(form, files)
+        self.check(job.callback_url)
+        upload = self._upload(record, job, files)
+        post_once = partial(self._try, upload)
+        try:
+            return await self._with_retries(post_once, upload.budget, on_retry)
+        except Unavailable as error:
+            if upload.to_mask_asset_url:
+                return await self._holds.until_available(post_once, on_retry=on_retry, failed=error)
+            upload.budget.use_up()
+            raise JobFailed(error.code, str(error), stage=error.stage) from error
+
+    def _upload(self, record: Record, job: Job, files: Mapping[str, bytes]) -> _Upload:
         source = record.source
-        headers: dict[str, str] = {
-            "content-type": content_type,
+        headers = {
             "accept": "application/json",
+            "accept-encoding": "identity",
             "user-agent": "maskline",
             AUTH_HEADER: self._secret,
             IDEMPOTENCY_HEADER: idempotency_key(
@@ -138,20 +152,26 @@ class Callback:
         }
         if record.traceparent is not None:
             headers[trace_context.HEADER] = record.traceparent
-        upload = _Upload(url or self._url, url is None or url == self._url, headers, body)
-        return await self._deliver(upload, on_retry)
-
-    async def _deliver(self, upload: _Upload, on_retry: OnRetry) -> dict[str, str]:
-        post_once = partial(self._try, upload)
-        try:
-            return await self._with_retries(post_once, on_retry)
-        except Unavailable as error:
-            if upload.to_mask_asset_url:
-                return await self._holds.until_available(post_once, on_retry=on_retry, failed=error)
-            raise JobFailed(error.code, str(error), stage=error.stage) from error
+        url = job.callback_url or self._url
+        ours = url == self._url
+        where = origin(url)
+        return _Upload(
+            make_request(
+                url,
+                headers=headers,
+                fields={name: getattr(job, name) for name in FIELDS},
+                files=files,
+            ),
+            files,
+            to_mask_asset_url=ours,
+            budget=self._budgets.unlimited(where) if ours else self._budgets.begin(where),
+        )
 
     async def _with_retries(
-        self, post_once: Callable[[], Awaitable[dict[str, str]]], on_retry: OnRetry
+        self,
+        post_once: Callable[[], Awaitable[dict[str, str]]],
+        budget: Budget,
+        on_retry: OnRetry,
     ) -> dict[str, str]:
         for retries in range(RETRIES):
             try:
@@ -160,6 +180,8 @@ class Callback:
                 raise
             except Unavailable as error:
                 delay = max(BACKOFF.delay(retries), error.retry_after or 0.0)
+                if not budget.allows_wait(delay):
+                    raise
                 await on_retry(error, delay)
                 await self._sleep(delay)
         return await post_once()
@@ -175,13 +197,15 @@ class Callback:
             raise
         finally:
             self._metrics.callback_tries.labels(outcome).inc()
+        upload.budget.succeed()
         return stored_keys
 
     async def _send(self, upload: _Upload) -> Answer:
+        seconds = upload.budget.seconds_of_try(self._timeout)
         try:
-            return await self._connections.post(upload.url, upload.headers, upload.body)
+            return await self._poster.post(upload.request, seconds=seconds)
         except TimeoutError:
-            reason = f"no answer in {self._timeout:g} s"
+            reason = f"no answer in {seconds:.3g} s"
         except ConnectionError as error:
             reason = f"no answer: {error}"
         raise _unavailable(f"{upload.receiver} gave {reason}")
@@ -201,19 +225,17 @@ class Callback:
                 stage="callback",
                 quoted=shown,
             )
-        if not 200 <= answer.status < 300:
-            raise _rejected(reason)
-        if answer.body is None:
+        if answer.fault is not None or not 200 <= answer.status < 300:
             raise _rejected(reason)
         try:
-            return CallbackReply.read(answer.body).stored_keys
+            return CallbackReply.read_lenient(answer.body, files=upload.files).stored_keys
         except InvalidMessage as error:
             raise _rejected(f"{reason} ({self._secrets.hide(str(error))})") from None
 
     def _shown(self, answer: Answer) -> str:
         """Show the beginning of the answer in one line; an echo of our secret is not shown."""
-        if answer.body is None:
-            return f" and more than {MAX_REPLY} bytes"
+        if answer.fault is not None:
+            return f", and of its answer {answer.fault}"
         text = " ".join(answer.body.decode(errors="replace").split())
         return f": {self._secrets.hide_and_cut(text, _SHOWN_BODY)}" if text else ""
 

@@ -1,11 +1,25 @@
 """Where masks go."""
 
-from pydantic import Field, SecretStr
+import ssl
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 
 from consumer.settings.addresses import Origin, Url
 from consumer.settings.base import SettingsGroup
+from consumer.settings.files import NamedFile
 from consumer.settings.line import DAY_SECONDS
 from consumer.settings.lists import CommaList
+
+
+def _certificates(file: Path) -> Path:
+    """Keep the path of a file of certificates."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise ValueError(f"is no PEM file of certificates: {error}") from None
+    return file
 
 
 class CallbackSettings(SettingsGroup):
@@ -15,3 +29,5 @@ class CallbackSettings(SettingsGroup):
     mask_component_secret: SecretStr
     callback_allowed_origins: CommaList[Origin] = ()
     callback_timeout_seconds: float = Field(30, gt=0, le=DAY_SECONDS)
+    callback_budget_seconds: float = Field(120, gt=0, le=DAY_SECONDS)
+    callback_ca_file: Annotated[NamedFile, AfterValidator(_certificates)] | None = None

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from segmentation.catalog.suggestion import suggest_manifest
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError, UnknownModel
-from segmentation.model.engine import Engine, Tensor
+from segmentation.model.engine import Engine
+from segmentation.model.external_data import external_files
+from segmentation.model.input_tensor import blank_tensor
 from segmentation.model.manifest import Manifest, read_manifest
 from segmentation.model.onnx_model import CPU, OnnxModel, OnnxSession
-from segmentation.model.placement import place
 from segmentation.remote.remote_model import RemoteModel
 
 PACKAGED = Path(__file__).parents[1] / "manifests"
@@ -142,20 +141,6 @@ class Catalog:
         self._models.clear()
 
 
-def tensor_shape(manifest: Manifest) -> tuple[int, int, int, int]:
-    """Return the shape of the input tensor for a photo of the manifest's width and height."""
-    width, height = manifest.input.width, manifest.input.height
-    placement = place(manifest.input, width, height)
-    if manifest.input.layout == "NCHW":
-        return 1, 3, placement.height, placement.width
-    return 1, placement.height, placement.width, 3
-
-
-def blank_tensor(manifest: Manifest) -> Tensor:
-    """Return an input tensor of zeros."""
-    return np.zeros(tensor_shape(manifest), np.float32)
-
-
 def find_entries(folder: Path | None) -> dict[str, Entry]:
     """Return every packaged manifest and every one in `folder`, by name, with its model's file.
 
@@ -232,9 +217,18 @@ def open_entry(entry: Entry, *, providers: Sequence[str], threads: int) -> Engin
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's contents in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a model's file in hexadecimal, as `cat a.onnx a.bin | sha256sum`.
+
+    Files with more of its weights follow the model's file in the order of their names.
+
+    Raises:
+        ModelError: A file with more of its weights isn't there, or isn't in its folder.
+    """
+    digest = hashlib.sha256()
+    for part in (path, *external_files(path)):
+        with part.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def _weights(manifest: Manifest, *folders: Path | None) -> Path | None:

@@ -14,13 +14,13 @@ from segmentation.catalog.catalog import (
     file_sha256,
     find_body_model,
     find_entries,
-    tensor_shape,
 )
 from segmentation.catalog.suggestion import suggest_manifest
 from segmentation.deadline import Deadline
 from segmentation.errors import ModelError
 from segmentation.masks.regions import class_planes
 from segmentation.model.engine import Engine, Tensor
+from segmentation.model.input_tensor import tensor_shape
 from segmentation.model.manifest import Manifest, read_manifest
 from segmentation.model.manifest_check import find_mismatches
 from segmentation.model.onnx_model import OnnxModel, OnnxSession

@@ -6,7 +6,7 @@ index.
 
 import re
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -172,13 +172,21 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_file(file: str) -> str:
+    """Check that this is the path of a file in a folder, which it can't leave."""
+    path = PurePosixPath(file)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in file:
+        raise ValueError("not the name of a file in the manifest's folder")
+    return file
+
+
 class Manifest(_Table):
     """Everything that the service needs to know about a model."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """The model's name. Jobs select the model with it."""
 
-    file: str | None = None
+    file: Annotated[str, AfterValidator(_check_file)] | None = None
     """File name of the ONNX model in `MODEL_FOLDER` (or next to the manifest)."""
 
     url: Annotated[str, AfterValidator(_check_url)] | None = None
@@ -195,7 +203,11 @@ class Manifest(_Table):
     """
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """The file's SHA-256. If it is given, another file is refused. Loading the file sets it."""
+    """The file's SHA-256. If it is given, another file is refused. Loading the file sets it.
+
+    If the model has weights in more files, it is the SHA-256 of all of them one after the other:
+    the model's file, then the others in the order of their names.
+    """
 
     source: str
     """Origin of the model and of the facts in this manifest, and the licence."""

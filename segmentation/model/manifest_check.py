@@ -1,7 +1,10 @@
-"""Compares the inputs and outputs that a model declares with its manifest."""
+"""Compares the inputs and outputs of a model with its manifest."""
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from segmentation.model.engine import Tensor
 from segmentation.model.manifest import Input, Manifest
 from segmentation.model.tensor_spec import NUMPY_TYPES, TensorSpec
 
@@ -57,3 +60,21 @@ def _output_mismatches(manifest: Manifest, tensor: TensorSpec) -> list[str]:
     if planes not in (None, len(classes.names)):
         return [f"classes.names has {len(classes.names)}, but output {tensor} has {planes} planes"]
     return []
+
+
+def find_output_fault(manifest: Manifest, output: Tensor) -> str | None:
+    """Return how a run's output contradicts the manifest, as a phrase. None: it doesn't."""
+    shape, nchw = output.shape, manifest.output.layout == "NCHW"
+    named = f"its output has the shape {list(shape)}"
+    if output.ndim not in ((2, 3, 4) if manifest.classes is None else (3, 4)) or not output.size:
+        return f"{named}, which is none of planes"
+    # What isn't rows and columns: the batch of one, and the planes of the classes or of the matte.
+    *batch, planes = shape[:-2] if nchw else (*shape[:-3], shape[-1]) if output.ndim > 2 else (1,)
+    if any(length != 1 for length in batch):
+        return f"{named}, which is of more than one photo"
+    expected = 1 if manifest.classes is None else len(manifest.classes.names)
+    if planes != expected:
+        return f"{named}, but there must be {expected} planes"
+    if not np.isfinite(output).all():
+        return "its output has values that aren't numbers"
+    return None

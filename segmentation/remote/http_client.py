@@ -1,20 +1,16 @@
-"""An HTTP client for one server. It keeps its connections open.
+"""An HTTP client for one server. It keeps its connections open."""
 
-It uses `http.client` and not httpx, because a deadline or a cancel ends a request from another
-thread by shutting down its socket. httpx gives access to the socket only when the head of the
-response has arrived.
-"""
-
-import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from threading import Lock
 from time import monotonic
-from urllib.parse import urlsplit
 
+import httpx
+
+from http_client.connection import Connection
+from http_client.response_buffer import ResponseTooLong
 from segmentation.deadline import Deadline
 
 MAX_RESPONSE_BYTES = 256 << 20
@@ -22,7 +18,6 @@ MAX_RESPONSE_BYTES = 256 << 20
 
 _CONNECT_SECONDS = 5.0  # an unreachable address is noticed before the deadline
 _IDLE_SECONDS = 4.0  # uvicorn closes an idle connection after 5 s
-_PIECE = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +38,9 @@ class HttpClient:
 
     def __init__(self, url: str) -> None:
         """Connect nothing yet. Of `url`, only scheme, host and port are used."""
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._idle: list[tuple[HTTPConnection, float]] = []
+        self._url = httpx.URL(url)
+        self._tls = ssl.create_default_context()
+        self._idle: list[tuple[Connection, float]] = []
         self._lock = Lock()
 
     def request(
@@ -76,14 +70,19 @@ class HttpClient:
             DeadlineExceeded: `deadline` was over before the request, or `expire` ended it.
             TimeoutError: No complete response arrived within `seconds`.
             OSError: The server can't be reached, or broke the connection.
-            ValueError: The response is longer than `MAX_RESPONSE_BYTES`.
+            ValueError: The response is longer than `MAX_RESPONSE_BYTES`, or can't be decompressed.
         """
         end = monotonic() + seconds
-        request = (method, path, body, dict(headers or {}))
+        request = httpx.Request(
+            method,
+            self._url.copy_with(raw_path=path.encode()),
+            headers={"accept-encoding": "identity", **(headers or {})},
+            content=body,
+        )
         while (idle := self._take_idle()) is not None:
             with suppress(ConnectionError):
                 return self._send(idle, request, end, deadline)
-        return self._send(self._new_connection(), request, end, deadline)
+        return self._send(self._connect(end), request, end, deadline)
 
     def close(self) -> None:
         """Close every connection that isn't in use."""
@@ -93,76 +92,57 @@ class HttpClient:
             connection.close()
 
     def _send(
-        self,
-        connection: HTTPConnection,
-        request: tuple[str, str, bytes | None, dict[str, str]],
-        end: float,
-        deadline: Deadline,
+        self, connection: Connection, request: httpx.Request, end: float, deadline: Deadline
     ) -> ServerResponse:
-        method, path, body, headers = request
-        complete = False
         try:
-            sock = _connected_socket(connection, end)
-            with deadline.stopping(lambda: _shut_down(sock)):
-                sock.settimeout(_remaining(end))
-                connection.request(method, path, body, headers)
-                response = _read(sock, connection.getresponse(), end)
-                complete = connection.sock is not None  # the server keeps it open too
-        except HTTPException as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
+            with deadline.stopping(connection.shut_down):
+                connection.limit(end - monotonic())
+                response = connection.handle_request(request)
+                body = _read(response)
+        except httpx.TransportError as error:
+            raise ConnectionError(str(error)) from error
+        except httpx.DecodingError as error:
+            raise ValueError(f"its answer can't be decompressed: {error}") from error
+        except ResponseTooLong:
+            limit = MAX_RESPONSE_BYTES >> 20
+            raise ValueError(f"its answer is longer than {limit} MiB") from None
         finally:
-            if not complete:
-                connection.close()
-        if complete:
+            self._take_back(connection)
+        return ServerResponse(response.status_code, dict(response.headers), body)
+
+    def _take_back(self, connection: Connection) -> None:
+        if connection.is_good():
             with self._lock:
                 self._idle.append((connection, monotonic()))
-        return response
-
-    def _take_idle(self) -> HTTPConnection | None:
-        """Return the connection that was used last, if it may still be open."""
-        with self._lock:
-            connection, since = self._idle.pop() if self._idle else (None, 0.0)
-        if connection is not None and monotonic() - since > _IDLE_SECONDS:
+        else:
             connection.close()
-            self.close()  # the others have been idle for longer
-            return None
-        return connection
 
-    def _new_connection(self) -> HTTPConnection:
-        if self._tls is not None:
-            return HTTPSConnection(self._host, self._port, context=self._tls)
-        return HTTPConnection(self._host, self._port)
+    def _take_idle(self) -> Connection | None:
+        """Return the connection that was used last, if it may still be open."""
+        while True:
+            with self._lock:
+                connection, since = self._idle.pop() if self._idle else (None, 0.0)
+            if connection is None:
+                return None
+            if monotonic() - since <= _IDLE_SECONDS and connection.is_good():
+                return connection
+            connection.close()
+
+    def _connect(self, end: float) -> Connection:
+        seconds = min(_CONNECT_SECONDS, end - monotonic())
+        if seconds <= 0:
+            raise TimeoutError("timed out")
+        return Connection(
+            self._url, tls=self._tls, seconds=seconds, max_response=MAX_RESPONSE_BYTES
+        )
 
 
-def _connected_socket(connection: HTTPConnection, end: float) -> socket.socket:
-    """Return the connection's socket. Connect it first if necessary."""
-    if connection.sock is None:
-        connection.timeout = min(_CONNECT_SECONDS, _remaining(end))
-        connection.connect()
-    return connection.sock
-
-
-def _read(sock: socket.socket, response: HTTPResponse, end: float) -> ServerResponse:
+def _read(response: httpx.Response) -> bytes:
+    """Read the body. Decompress it if the server has compressed it without being asked."""
     body = bytearray()
-    with response:
-        while piece := response.read(_PIECE):
-            body += piece
-            if len(body) > MAX_RESPONSE_BYTES:
-                raise ValueError(f"its answer is longer than {MAX_RESPONSE_BYTES >> 20} MiB")
-            sock.settimeout(_remaining(end))
-        if response.length:
-            raise ConnectionResetError(f"its answer ended {response.length} bytes too early")
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return ServerResponse(response.status, headers, bytes(body))
-
-
-def _remaining(end: float) -> float:
-    if (left := end - monotonic()) <= 0:
-        raise TimeoutError("timed out")
-    return left
-
-
-def _shut_down(sock: socket.socket) -> None:
-    """End the socket's reads and writes in other threads. Closing it wouldn't wake them."""
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+    for piece in response.iter_bytes():
+        body += piece
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise ResponseTooLong
+    response.close()
+    return bytes(body)

@@ -6,7 +6,8 @@ inference_rest.md`) and Triton's "binary tensor data extension" (triton-inferenc
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,8 @@ def read_tensor_specs(tensors: Any) -> list[TensorSpec]:
     Raises:
         ValueError: The metadata doesn't follow the protocol.
     """
-    try:
+    with reading("metadata"):
         return [_tensor_spec(tensor) for tensor in tensors or []]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"its metadata isn't the protocol's: {error!r}") from error
 
 
 def write_request(
@@ -71,14 +70,12 @@ def read_response(
     Raises:
         ValueError: The response doesn't follow the protocol, or lacks the output.
     """
-    try:
+    with reading("answer"):
         length = int(headers.get(HEADER_LENGTH.lower(), len(body)))
         outputs = json.loads(body[:length])["outputs"]
         names = [output["name"] for output in outputs]
         place = names.index(fetch) if fetch else index
         return _tensor(outputs, place, memoryview(body)[length:])
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"its answer isn't the protocol's: {error!r}") from error
 
 
 def read_error(body: bytes) -> str:
@@ -87,9 +84,20 @@ def read_error(body: bytes) -> str:
         parsed = json.loads(body)
         is_object = isinstance(parsed, dict)
         message = parsed.get("error") or parsed.get("detail") if is_object else None
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     return str(message or body.decode(errors="replace"))[:300]
+
+
+@contextmanager
+def reading(noun: str) -> Iterator[None]:
+    """Raise `ValueError` if what the block reads doesn't follow the protocol, whatever it is."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"its {noun} isn't the protocol's: {error!r:.200}") from error
+    except RecursionError as error:
+        raise ValueError(f"its {noun} isn't the protocol's: it is nested too deeply") from error
 
 
 def _tensor_spec(tensor: Mapping[str, Any]) -> TensorSpec:
@@ -113,4 +121,8 @@ def _tensor(outputs: Sequence[Mapping[str, Any]], place: int, blobs: memoryview)
         flat = np.asarray(data, kind).ravel()
     else:
         flat = np.frombuffer(blobs[start : start + sizes[place]], kind)
-    return flat.reshape(output["shape"]).astype(np.float32)
+    shape = [int(length) for length in output["shape"]]
+    if any(length < 0 for length in shape):
+        raise ValueError(f"the shape {shape}")  # NumPy would calculate the negative one
+    with np.errstate(over="ignore"):  # a float64 may become infinite, which the caller refuses
+        return flat.reshape(shape).astype(np.float32)

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from segmentation.deadline import Deadline
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 from segmentation.model.engine import Tensor
+from segmentation.model.input_tensor import blank_tensor
 from segmentation.model.manifest import Manifest
-from segmentation.model.manifest_check import find_mismatches
+from segmentation.model.manifest_check import find_mismatches, find_output_fault
 from segmentation.model.tensor_spec import TensorSpec
 from segmentation.remote.http_client import HttpClient, ServerResponse
 from segmentation.remote.open_inference import (
@@ -19,6 +20,7 @@ from segmentation.remote.open_inference import (
     read_error,
     read_response,
     read_tensor_specs,
+    reading,
     write_request,
 )
 
@@ -68,7 +70,7 @@ class RemoteModel:
         Raises:
             DeadlineExceeded: The time was over, and the server is ready.
             EngineUnavailable: The server can't run the model now, or is configured wrongly.
-            ModelError: The server is ready and refuses the tensor.
+            ModelError: The server refuses this tensor, and accepts another one.
         """
         deadline.check()
         metadata = self.metadata(deadline)
@@ -80,15 +82,18 @@ class RemoteModel:
         fetch = metadata.outputs[index].name if metadata.outputs else None
         headers, body = write_request(tensor, feed=feed, fetch=fetch, binary=metadata.binary)
         response = self._request("POST", f"{self._path}/infer", deadline, headers, body)
-        if response.status in _REFUSALS and self._is_ready(_CHECK_SECONDS, deadline):
+        if response.status in _REFUSALS and self._accepts_blank(feed, fetch, metadata, deadline):
             raise ModelError(
                 f"{self._label} refuses: {response.status} {read_error(response.body)}"
             )
         self._check_status(response)
         try:
-            return read_response(response.headers, response.body, fetch=fetch, index=index)
+            result = read_response(response.headers, response.body, fetch=fetch, index=index)
         except ValueError as error:
             self._unavailable(str(error), error)
+        if fault := find_output_fault(self.manifest, result):
+            self._unavailable(fault)
+        return result
 
     def metadata(self, deadline: Deadline) -> ModelMetadata:
         """Return what the server reports about the model. Requested again after each failure.
@@ -104,13 +109,14 @@ class RemoteModel:
             inputs = read_tensor_specs(model.get("inputs"))
             outputs = read_tensor_specs(model.get("outputs"))
             server = self._server_metadata(deadline)
+            binary = self._binary(server)
         except ValueError as error:
             self._unavailable(str(error), error)
         self._metadata = metadata = ModelMetadata(
-            server=f"{server.get('name', '?')} {server.get('version', '')}".strip(),
+            server=f"{server.get('name', '?')} {server.get('version', '')}".strip()[:100],
             inputs=tuple(inputs),
             outputs=tuple(outputs),
-            binary=self._binary(server),
+            binary=binary,
         )
         return metadata
 
@@ -192,6 +198,15 @@ class RemoteModel:
             return False
         return response.status == 200
 
+    def _accepts_blank(
+        self, feed: TensorSpec, fetch: str | None, metadata: ModelMetadata, deadline: Deadline
+    ) -> bool:
+        """Whether the server accepts a tensor without a photo. If not, no photo is the cause."""
+        blank = blank_tensor(self.manifest)
+        headers, body = write_request(blank, feed=feed, fetch=fetch, binary=metadata.binary)
+        response = self._request("POST", f"{self._path}/infer", deadline, headers, body)
+        return response.status == 200
+
     def _get_object(self, path: str, deadline: Deadline) -> dict[str, Any]:
         """Return the JSON object at a path below the model's path."""
         response = self._request("GET", f"{self._path}{path}", deadline)
@@ -206,7 +221,8 @@ class RemoteModel:
     def _binary(self, server: Mapping[str, Any]) -> bool:
         if self.manifest.binary is not None:
             return self.manifest.binary
-        return BINARY_EXTENSION in (server.get("extensions") or ())
+        with reading("metadata"):
+            return BINARY_EXTENSION in (server.get("extensions") or ())
 
     def _check_status(self, response: ServerResponse) -> None:
         if response.status != 200:
@@ -225,7 +241,8 @@ _UNDECLARED = (TensorSpec("?", "float", ()),) * 64
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
-    parsed = json.loads(body)
+    with reading("metadata"):
+        parsed = json.loads(body)
     if not isinstance(parsed, dict):
         raise ValueError("its metadata isn't a JSON object")
     return parsed

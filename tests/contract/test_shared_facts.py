@@ -6,7 +6,7 @@ from typing import get_args
 
 from PIL import Image
 
-from consumer.job.multipart import encode_form
+from consumer.job.post import make_request
 from consumer.settings import ImageSettings, KafkaSettings
 from producer_tools.local.demo import photos
 from producer_tools.local.mask_asset.multipart import read_form
@@ -67,8 +67,9 @@ def test_the_demo_takes_photos_of_the_default_formats() -> None:
 def test_the_local_service_reads_the_form_that_the_consumer_sends() -> None:
     fields = {name: f"the {name}" for name in FIELDS}
     files: dict[str, bytes] = {output: output.encode() for output in OUTPUTS}
-    content_type, body = encode_form(fields, files)
-    form = read_form(content_type, body)
+    request = make_request("http://localhost", headers={}, fields=fields, files=files)
+    body = request.content
+    form = read_form(request.headers["content-type"], body)
     assert (fields, files) == (form.fields, form.files)
     for output in OUTPUTS:
         assert f'filename="{file_name(output)}"\r\nContent-Type: {FILE_TYPE}'.encode() in body

@@ -5,6 +5,7 @@ It runs a local engine, so that its answers must be that engine's.
 
 import json
 import socket
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any, Literal, Self
@@ -13,7 +14,7 @@ import numpy as np
 
 from producer_tools.local import ports
 from segmentation.deadline import Deadline
-from segmentation.model.engine import Engine
+from segmentation.model.engine import Engine, Tensor
 
 ServerFault = Literal["", "hang", "frozen", "half", "page", "drop", "drip", "short"]
 
@@ -28,6 +29,11 @@ class V2Server:
         self.ready = True
         self.fault: ServerFault = ""
         self.headers: dict[str, str] = {}
+        self.told: bytes | None = None
+        """The metadata of the model and of the server, in place of what is true."""
+        self.infers: bytes | None = None
+        """What inference answers, in place of what is true; with a header of JSON alone."""
+        self.refuses: Callable[[Tensor], bool] = lambda tensor: False
         self.inputs: list[dict[str, Any]] | None = [_tensor("photo", [1, 3, 16, 16])]
         self.outputs: list[dict[str, Any]] | None = [_tensor("logits", [1, 4, -1, -1])]
         self.asked: list[str] = []
@@ -69,19 +75,22 @@ class V2Server:
         known = {"inputs": self.inputs, "outputs": self.outputs}
         return {"name": "trivial", **{key: value for key, value in known.items() if value}}
 
-    def infer(self, headers: Any, body: bytes) -> tuple[dict[str, str], bytes]:
-        """Run the engine on a request's tensor."""
+    def tensor(self, headers: Any, body: bytes) -> Tensor:
+        """Read a request's tensor."""
         length = headers.get("Inference-Header-Content-Length")
-        content = json.loads(body[: int(length)] if length else body)
-        tensor = content["inputs"][0]
+        sent = json.loads(body[: int(length)] if length else body)["inputs"][0]
         self.contents.add("binary" if length else "json")
         if length:
-            assert tensor["parameters"]["binary_data_size"] == len(body) - int(length)
+            assert sent["parameters"]["binary_data_size"] == len(body) - int(length)
             flat = np.frombuffer(body[int(length) :], "<f4")
         else:
-            flat = np.array(tensor["data"], np.float32)
-        result = self.engine.run(flat.reshape(tensor["shape"]), Deadline(30))
-        if content.get("parameters", {}).get("binary_data_output"):
+            flat = np.array(sent["data"], np.float32)
+        return flat.reshape(sent["shape"])
+
+    def infer(self, tensor: Tensor) -> tuple[dict[str, str], bytes]:
+        """Run the engine on a tensor."""
+        result = self.engine.run(tensor, Deadline(30))
+        if "binary" in self.contents:
             return self._as_bytes(result)
         output = {**_tensor("logits", list(result.shape)), "parameters": None}  # null, as KServe
         return {}, json.dumps({"outputs": [{**output, "data": result.ravel().tolist()}]}).encode()
@@ -142,7 +151,9 @@ class _Answers(BaseHTTPRequestHandler):
         v2.asked.append(self.path)
         if v2.fault == "frozen":
             v2.released.wait(30)
-        if self.path == "/v2":
+        if v2.told is not None and not self.path.endswith("/ready"):
+            self._send(200, {}, v2.told)
+        elif self.path == "/v2":
             extensions = ["binary_tensor_data"] if v2.binary else []
             self._answer(200, {"name": "test", "version": "1", "extensions": extensions})
         elif self.path.endswith("/ready"):
@@ -159,10 +170,14 @@ class _Answers(BaseHTTPRequestHandler):
         if v2.fault == "drop":
             self.close_connection = True
             return
-        if v2.status != 200:
-            self._answer(v2.status, {"error": "the server's own words"})
+        tensor = v2.tensor(self.headers, body)
+        if v2.status != 200 or v2.refuses(tensor):
+            status = 400 if v2.status == 200 else v2.status
+            self._answer(status, {"error": "the server's own words"})
             return
-        headers, answer = v2.infer(self.headers, body)
+        headers, answer = v2.infer(tensor)
+        if v2.infers is not None:
+            headers, answer = {}, v2.infers
         if v2.fault == "page":
             headers, answer = {}, b"<html>It works!</html>"
         if v2.fault == "short":

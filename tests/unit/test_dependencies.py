@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "segmentation", "consumer", "producer_tools", "training")
+PACKAGES = ("schemas", "http_client", "segmentation", "consumer", "producer_tools", "training")
 
 Imports = Mapping[str, frozenset[str]]
 """Every module of ours by its full name, and the full names of what it imports."""
@@ -26,12 +26,14 @@ FLOOR = (
 
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "schemas": (),
+    "http_client": (),
     "segmentation": (),
     "segmentation.errors": (),
     "segmentation.deadline": ("segmentation.errors",),
     "segmentation.photo": ("segmentation.deadline", "segmentation.errors"),
     "segmentation.model": ("segmentation.deadline", "segmentation.errors"),
     "segmentation.remote": (
+        "http_client",
         "segmentation.model",
         "segmentation.deadline",
         "segmentation.errors",
@@ -50,7 +52,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "consumer.kafka": ("schemas", *FLOOR),
     "consumer.s3": ("schemas", *FLOOR),
     "consumer.telemetry": ("schemas", *FLOOR),
-    "consumer.job": ("schemas", "segmentation", *FLOOR),
+    "consumer.job": ("schemas", "http_client", "segmentation", *FLOOR),
     "consumer.line": ("schemas", "consumer.job", *FLOOR),
     "producer_tools": ("schemas", "segmentation", *FLOOR),
     "producer_tools.cli": ("schemas", "segmentation", "producer_tools", *FLOOR),
@@ -65,8 +67,14 @@ DOORS = {
     "torch": ("training",),
     "boto3": ("consumer.s3", "producer_tools.local"),
     "botocore": ("consumer.s3", "producer_tools.local"),
-    "httpx": ("consumer.job.connections", "producer_tools.local"),
-    "h11": ("consumer.job.connections",),
+    "httpx": (
+        "http_client",
+        "consumer.job.callback",
+        "consumer.job.post",
+        "segmentation.remote.http_client",
+        "producer_tools.local",
+    ),
+    "httpcore": ("http_client",),
     "aiokafka": (
         "consumer.kafka",
         "consumer.line",

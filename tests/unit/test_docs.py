@@ -46,7 +46,11 @@ def test_every_decision_is_in_the_index() -> None:
 
 def test_the_table_of_settings_has_each_setting() -> None:
     settings = {name.upper() for group in GROUPS for name in group.model_fields}
-    named = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", _section("Settings").partition("\n\n`maskline consume`")[0]))
+    named = set(
+        re.findall(
+            r"`([A-Z][A-Z0-9_]+)`", _section("Settings").partition("\n\n`maskline consume`")[0]
+        )
+    )
     values = {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "PLAIN", "INFO"}
     assert settings | {"SECRETS_DIR"} == named - values
 

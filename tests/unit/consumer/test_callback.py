@@ -1,22 +1,19 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
-from consumer.errors import JobFailed, StartError, Unavailable
+from consumer.errors import JobFailed, StartError
 from consumer.job.callback import BACKOFF, RETRIES, Callback
-from consumer.job.connections import MAX_REPLY
 from consumer.job.holds import Holds
-from consumer.job.record import Record
+from consumer.job.post import MAX_RESPONSE
 from consumer.settings import CallbackSettings, load
 from consumer.telemetry.metrics import Metrics
-from schemas.job import Job
+from tests.support.opened_callback import LOWER, SECRET, UPPER, open_callback
 from tests.support.receiver import (
     STORED,
     Behaviour,
@@ -30,40 +27,6 @@ from tests.support.receiver import (
     stored,
 )
 
-SECRET = "s3cret-value"  # noqa: S105 - of this test
-JOB = Job(job_id="j-1", user_id="u-42", image="s3://uploads/front.jpg")
-UPPER, LOWER = b"\x89PNG upper \r\n--", b"\x89PNG lower"
-
-
-@dataclass
-class OpenedCallback:
-    """A callback with what surrounds it, and what it did."""
-
-    callback: Callback
-    holds: Holds
-    metrics: Metrics
-    slept: list[float]
-    retries: list[tuple[str, float, list[str]]] = field(default_factory=list)
-    """Of each wait: the reason, the seconds, and what the line held for then."""
-    held: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def post(self, *, traceparent: str | None = None, **fields: Any) -> dict[str, str]:
-        """Post the two masks of a usual job, or of one with other fields."""
-        headers = [("traceparent", traceparent.encode())] if traceparent else []
-        return await self.callback.post(
-            record=Record("mask.jobs", 0, 17, 0, b"j-1", b"{}", headers),
-            job=JOB.model_copy(update=fields),
-            files={"upper_body_mask": UPPER, "lower_body_mask": LOWER},
-            on_retry=self.on_retry,
-        )
-
-    async def on_retry(self, error: Unavailable, delay: float) -> None:
-        """Note a wait."""
-        self.retries.append((str(error), delay, self.holds.reasons()))
-        if self.holds.reasons():
-            self.held.set()
-
-
 Opens = Callable[..., Any]
 
 
@@ -71,21 +34,13 @@ Opens = Callable[..., Any]
 def line(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Opens:
     """Open a callback to the receiver's /masks, or to another `url`."""
 
-    @asynccontextmanager
-    async def opens(*, url: str = "", origins: str = "", timeout: float = 5) -> Any:
-        monkeypatch.setenv("MASK_ASSET_URL", url or f"{receiver.origin}/masks")
-        monkeypatch.setenv("MASK_COMPONENT_SECRET", SECRET)
-        monkeypatch.setenv("CALLBACK_ALLOWED_ORIGINS", origins)
-        monkeypatch.setenv("CALLBACK_TIMEOUT_SECONDS", str(timeout))
-        metrics, slept = Metrics(), []
-        holds = Holds(metrics=metrics, jitter=lambda low, high: 0.0)
-
-        async def sleep(seconds: float) -> None:
-            slept.append(seconds)
-
-        callback = Callback(load(CallbackSettings), holds=holds, metrics=metrics, sleep=sleep)
-        async with callback:
-            yield OpenedCallback(callback, holds, metrics, slept)
+    def opens(*, url: str = "", origins: str = "", timeout: float = 5) -> Any:
+        return open_callback(
+            monkeypatch,
+            url or f"{receiver.origin}/masks",
+            callback_allowed_origins=origins,
+            callback_timeout_seconds=timeout,
+        )
 
     return opens
 
@@ -252,7 +207,7 @@ async def test_a_wrong_setting_holds_at_once(
         reply(200, b'{"status": "success"}'),
         reply(200, b'{"status": "success", "stored_keys": {"upper_body_mask": 7}}'),
         reply(200, b"[" * 60_000),
-        reply(200, stored()[-100:] + b" " * MAX_REPLY),
+        reply(200, stored()[-100:] + b" " * MAX_RESPONSE),
     ],
 )
 async def test_any_other_answer_refuses_the_masks(
@@ -281,7 +236,7 @@ async def test_an_endless_answer_is_cut(receiver: Receiver, line: Opens) -> None
 
     receiver.answers.append(endless)
     async with line() as opened:
-        assert "more than 65536 bytes" in str(await failure(opened.post()))
+        assert f"more than {MAX_RESPONSE} bytes" in str(await failure(opened.post()))
 
 
 async def test_a_refusal_hides_an_echo_of_the_secret(receiver: Receiver, line: Opens) -> None:

@@ -126,12 +126,19 @@ def test_a_server_in_trouble_is_waited_for(
 def test_a_tensor_that_the_server_refuses_is_the_models_error(
     remote: RemoteModel, server: V2Server, deadline: Deadline
 ) -> None:
-    """With the server's words; a 400 means only that where the model isn't ready."""
-    server.status = 400
+    """With the server's words, where it takes a tensor without a photo."""
+    server.refuses = lambda tensor: bool(tensor.any())
     with pytest.raises(ModelError, match="refuses: 400 the server's own words"):
         remote.run(noise(), deadline)
-    server.ready = False
-    with pytest.raises(EngineUnavailable):
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_a_server_that_refuses_every_tensor_is_waited_for(
+    status: int, remote: RemoteModel, server: V2Server, deadline: Deadline
+) -> None:
+    """It serves another model, or has none: no photo is at fault."""
+    server.status = status
+    with pytest.raises(EngineUnavailable, match="the server's own words"):
         remote.run(noise(), deadline)
 
 
@@ -162,8 +169,8 @@ def test_an_endless_answer_is_not_read(
     remote: RemoteModel, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends at the bound."""
-    remote.metadata(deadline)
     monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1000)
+    remote.metadata(deadline)
     with pytest.raises(EngineUnavailable, match="longer than"):
         remote.run(noise(), deadline)
 

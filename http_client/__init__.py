@@ -1,0 +1,1 @@
+"""Bounded HTTP: httpx transports that limit each response and keep responses apart."""
