@@ -49,18 +49,12 @@ class Endpoint:
 
     @classmethod
     def of(cls, settings: S3Settings) -> Self:
-        """Read `S3_ENDPOINT_URL`; without it, look up Amazon's endpoint of the region.
-
-        Raises:
-            ValueError: no request can go there.
-        """
+        """Read `S3_ENDPOINT_URL`; without it, look up Amazon's endpoint of the region."""
         if settings.s3_endpoint_url is None:
             return cls("https", _amazons_host(settings.s3_region), 443, bucket_in_host=True)
         parts = urlsplit(settings.s3_endpoint_url)
-        if parts.username is not None or parts.query or parts.fragment or not parts.hostname:
-            raise ValueError("it needs a host, and can have no user, query or fragment")
-        host = parts.hostname.encode("idna").decode()
-        return cls(parts.scheme, host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+        port = parts.port or _PORTS[parts.scheme]
+        return cls(parts.scheme, parts.hostname or "", port, parts.path.rstrip("/"))
 
     def locate(self, reference: ImageReference) -> Location:
         """Say where the object is. Its key is sent byte for byte, with `.` and `..` in it."""

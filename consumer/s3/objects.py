@@ -23,15 +23,12 @@ class Objects:
         """Read the CA file; keep so many idle connections.
 
         Raises:
-            StartError: `S3_ENDPOINT_URL` or `AWS_CA_BUNDLE` can't be used.
+            StartError: `AWS_CA_BUNDLE` has no certificates.
         """
         self._region = settings.s3_region
         self._deadline_seconds = settings.fetch_deadline_seconds
         self._max_bytes = max_bytes
-        try:
-            self._endpoint = Endpoint.of(settings)
-        except ValueError as error:
-            raise StartError(f"S3_ENDPOINT_URL can't be used: {error}", exit_code=2) from error
+        self._endpoint = Endpoint.of(settings)
         bundle = settings.aws_ca_bundle
         try:
             self._connections = Connections(
