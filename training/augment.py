@@ -14,40 +14,76 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from training import light
-from training.data import BACKGROUND, Floats, Landmarks, Photo, Pixels, landmarks
+from training.data import (
+    BACKGROUND,
+    LOWER,
+    NAMELESS,
+    OUTSIDE,
+    SOMEBODY,
+    UNKNOWN,
+    Floats,
+    Landmarks,
+    Photo,
+    Pixels,
+    landmarks,
+)  # fmt: skip
+from training.people import TRUE_MASKS, Scene
 from training.scenes import Backgrounds, furnish
-
-_OUTSIDE = 255  # code of canvas pixels that a warped photo does not reach
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A photo at three sizes, with its person's landmarks."""
+    """A photo with its person's landmarks."""
 
-    images: tuple[Image.Image, ...]
-    mattes: tuple[Image.Image, ...]  # 255 where the person is, and what they carry
-    codes: tuple[Image.Image, ...]
+    image: Image.Image
+    matte: Image.Image  # 255 where the person is, and what they carry
+    codes: Image.Image
     marks: Landmarks
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the full size."""
-        return self.images[0].size
+        """Width and height."""
+        return self.image.size
+
+    def reduced(self, factor: int) -> tuple[Image.Image, Image.Image, Image.Image]:
+        """Image, matte and codes at a fraction of the size, without aliasing."""
+        if factor == 1:
+            return self.image, self.matte, self.codes
+        size = (self.image.width // factor, self.image.height // factor)
+        box, nearest = Image.Resampling.BOX, Image.Resampling.NEAREST
+        return (
+            self.image.resize(size, box),
+            self.matte.resize(size, box),
+            self.codes.resize(size, nearest),
+        )
 
 
 def figure(photo: Photo) -> Figure:
     """Prepare a photo for warping at any scale without aliasing."""
-    image = Image.fromarray(photo.image)
-    matte = Image.fromarray((photo.classes != BACKGROUND).astype(np.uint8) * 255)
-    codes = Image.fromarray(photo.codes)
-    sizes = [(image.width // factor, image.height // factor) for factor in (1, 2, 4)]
-    box, nearest = Image.Resampling.BOX, Image.Resampling.NEAREST
-    return Figure(
-        images=tuple(image.resize(size, box) for size in sizes),
-        mattes=tuple(matte.resize(size, box) for size in sizes),
-        codes=tuple(codes.resize(size, nearest) for size in sizes),
-        marks=landmarks(photo),
-    )
+    return _figure(photo.image, photo.classes != BACKGROUND, photo.codes, landmarks(photo))
+
+
+def bystander(scene: Scene) -> Figure:
+    """The same for a photo of people as they are; its marks are those of all people together."""
+    present = (scene.codes != NAMELESS) & (scene.codes != UNKNOWN)
+    rows, columns = np.nonzero(present)
+    left, right = float(columns.min()), float(columns.max())
+    top, bottom = float(rows.min()), float(rows.max())
+    middle = (top + bottom) / 2  # who stands where isn't known, so neither are shoulders and hips
+    marks = Landmarks(left, top, right, bottom, (top + middle) / 2, middle)
+    return _figure(scene.image, present, scene.codes, marks)
+
+
+def weight(name: str, codes: Pixels) -> float:
+    """How often a photo of people is drawn: more often with true masks, and with legs."""
+    counts = np.bincount(codes.ravel(), minlength=256)
+    legs = counts[NAMELESS + LOWER] / max(counts[NAMELESS + 1 : SOMEBODY + 1].sum(), 1)
+    return (2.0 if name.split("_")[0] in TRUE_MASKS else 1.0) * (1.0 + min(4 * float(legs), 1.0))
+
+
+def _figure(image: Pixels, present: NDArray[np.bool_], codes: Pixels, marks: Landmarks) -> Figure:
+    matte = Image.fromarray(present.astype(np.uint8) * 255)
+    return Figure(Image.fromarray(image), matte, Image.fromarray(codes), marks)
 
 
 @dataclass(frozen=True)
@@ -100,6 +136,25 @@ def small(rng: np.random.Generator, subject: Figure, height: int, width: int) ->
     return View(x, y, scale)
 
 
+def window(rng: np.random.Generator, subject: Figure, height: int, width: int) -> View:
+    """Any part of the photo, from all of it down to two fifths of its sides."""
+    full_width, full_height = subject.size
+    scale = max(full_width / width, full_height / height) * float(np.exp(rng.uniform(-0.9, 0.15)))
+    marks = subject.marks
+    towards = rng.random()  # the people, or nothing
+    place = []
+    for full, seen, middle in (
+        (full_width, width * scale, (marks.left + marks.right) / 2),
+        (full_height, height * scale, (marks.top + marks.bottom) / 2),
+    ):
+        reach = max(full - seen, 0.1 * seen) / 2
+        anywhere = full / 2 + rng.uniform(-reach, reach)
+        place.append(
+            anywhere + towards * (np.clip(middle, full / 2 - reach, full / 2 + reach) - anywhere)
+        )
+    return View(place[0], place[1], scale)
+
+
 Framing = Callable[[np.random.Generator, Figure, int, int], View]
 
 
@@ -107,8 +162,8 @@ def shaken(rng: np.random.Generator, view: View) -> View:
     """The view flipped, turned and squeezed a little, seldom much."""
     chance = rng.random()
     turn = rng.normal(0, 3) if chance < 0.5 else rng.uniform(-25, 25) if chance > 0.85 else 0.0
-    if chance > 0.99:
-        turn = rng.uniform(-90, 90)
+    if chance > 0.98:
+        turn = rng.uniform(-180, 180)
     squeeze = float(np.exp(rng.normal(0, 0.06)))
     if rng.random() < 0.06:
         squeeze *= float(rng.uniform(0.65, 1.1))
@@ -120,7 +175,7 @@ def shaken(rng: np.random.Generator, view: View) -> View:
 def warp(subject: Figure, view: View, height: int, width: int) -> tuple[Pixels, Floats, Pixels]:
     """A photo on the canvas: its pixels, its matte from 0 to 1, its codes.
 
-    The codes are `_OUTSIDE` where the photo ends.
+    The codes are `OUTSIDE` where the photo ends.
     """
     level = 0 if view.scale < 1.6 else 1 if view.scale < 3.2 else 2
     scale = view.scale / 2**level
@@ -133,9 +188,9 @@ def warp(subject: Figure, view: View, height: int, width: int) -> tuple[Pixels, 
     rows = (*matrix[0], offset[0], *matrix[1], offset[1])
     affine, smooth = Image.Transform.AFFINE, Image.Resampling.BILINEAR
     size = (width, height)
-    image = subject.images[level].transform(size, affine, rows, smooth)
-    matte = subject.mattes[level].transform(size, affine, rows, smooth)
-    codes = subject.codes[level].transform(size, affine, rows, fillcolor=_OUTSIDE)
+    pictures = subject.reduced(2**level)
+    image, matte = (picture.transform(size, affine, rows, smooth) for picture in pictures[:2])
+    codes = pictures[2].transform(size, affine, rows, fillcolor=OUTSIDE)
     return np.asarray(image), np.asarray(matte, np.float32) / 255, np.asarray(codes)
 
 
@@ -144,30 +199,49 @@ class Studio:
     """Composes samples from figures and backgrounds."""
 
     figures: Sequence[Figure]
+    """Of street fashion."""
+    bystanders: Sequence[Callable[[], Figure]]
+    """Of people as they are: read when they are drawn, since they are many."""
+    weights: NDArray[np.float64]
+    """How often each bystander is drawn; their sum is 1."""
     backgrounds: Backgrounds
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> tuple[Pixels, Pixels]:
         """One image, H x W x 3, and its codes, H x W."""
-        image, codes = self._compose(rng, height, width)
+        if rng.random() < 0.06:
+            image, codes = self._mosaic(rng, height, width)
+        else:
+            image, codes = self._compose(rng, height, width)
         if rng.random() < 0.10:
             image, codes = occluded(rng, image, codes, self.backgrounds)
         return light.varied(rng, image), codes
 
+    def _mosaic(self, rng: np.random.Generator, height: int, width: int) -> tuple[Pixels, Pixels]:
+        """Two samples beside each other, or one above the other."""
+        axis = int(height < width)
+        length = (height, width)[axis]
+        first = int(length * rng.uniform(0.35, 0.65))
+        sizes = [(part, width) if axis == 0 else (height, part) for part in (first, length - first)]
+        halves = [self._compose(rng, *size) for size in sizes]
+        image, codes = (np.concatenate(side, axis) for side in zip(*halves, strict=True))
+        return image, codes
+
     def _compose(self, rng: np.random.Generator, height: int, width: int) -> tuple[Pixels, Pixels]:
         kind = rng.random()
-        if kind < 0.08:
+        if kind < 0.16:
             return self._empty(rng, height, width)
-        framing = whole if kind < 0.68 else part
-        if kind < 0.86:
-            canvas = self._scene(rng, framing, height, width)
-            if rng.random() < 0.08:
-                canvas = self._join(rng, canvas, small)
-            return canvas
+        if kind < 0.62:
+            canvas = self._scene(rng, self._bystander(rng), window, height, width)
+            return self._join(rng, canvas, small) if rng.random() < 0.06 else canvas
+        if kind < 0.90:
+            framing = whole if rng.random() < 0.75 else part
+            canvas = self._scene(rng, self._figure(rng), framing, height, width)
+            return self._join(rng, canvas, small) if rng.random() < 0.08 else canvas
         canvas = self._empty(rng, height, width)
-        framing = (whole, part, small, small)[int(rng.integers(4))]
-        if kind < 0.93:
+        if kind < 0.95:
+            framing = (whole, part, small, small)[int(rng.integers(4))]
             return self._join(rng, canvas, framing)
-        for _ in range(int(rng.integers(2, 4))):
+        for _ in range(int(rng.integers(2, 5))):
             canvas = self._join(rng, canvas, small)
         return canvas
 
@@ -179,17 +253,21 @@ class Studio:
             image = np.asarray(drawn)
         return image, np.zeros((height, width), np.uint8)
 
-    def _any(self, rng: np.random.Generator) -> Figure:
+    def _figure(self, rng: np.random.Generator) -> Figure:
         return self.figures[int(rng.integers(len(self.figures)))]
 
+    def _bystander(self, rng: np.random.Generator) -> Figure:
+        if not self.bystanders:
+            return self._figure(rng)
+        return self.bystanders[int(rng.choice(len(self.bystanders), p=self.weights))]()
+
     def _scene(
-        self, rng: np.random.Generator, framing: Framing, height: int, width: int
+        self, rng: np.random.Generator, subject: Figure, framing: Framing, height: int, width: int
     ) -> tuple[Pixels, Pixels]:
         """A photo with its own background; beyond its edges a frame, or another background."""
-        subject = self._any(rng)
         view = shaken(rng, framing(rng, subject, height, width))
         image, _, codes = warp(subject, view, height, width)
-        outside = codes == _OUTSIDE
+        outside = codes == OUTSIDE
         if outside.any():
             image = np.where(outside[..., None], self._around(rng, image, outside), image)
         return image, np.where(outside, BACKGROUND, codes).astype(np.uint8)
@@ -213,13 +291,13 @@ class Studio:
     ) -> tuple[Pixels, Pixels]:
         """Paste a person, cut out of their photo, in front of what is there."""
         image, codes = canvas
-        subject = self._any(rng)
+        subject = self._figure(rng) if rng.random() < 0.6 else self._bystander(rng)
         view = shaken(rng, framing(rng, subject, *codes.shape))
         person, matte, pasted = warp(subject, view, *codes.shape)
         alpha = matte[..., None]
         lit = person.astype(np.float32) * rng.uniform(0.75, 1.2)
         mixed = image * (1 - alpha) + np.clip(lit, 0, 255) * alpha
-        front = (matte > 0.5) & (pasted != _OUTSIDE)
+        front = (matte > 0.5) & (pasted != OUTSIDE)
         return mixed.astype(np.uint8), np.where(front, pasted, codes).astype(np.uint8)
 
 

@@ -40,6 +40,13 @@ _GARMENTS = {
 }
 GARMENTS = 1 + len(_GARMENTS)
 
+# A pixel's code is `garment * 4 + class`. Where no garment is known the garment is one more, and
+# three codes stand alone.
+NAMELESS = GARMENTS * 4
+SOMEBODY = NAMELESS + 4  # a person, whose region isn't known
+UNKNOWN = NAMELESS + 5  # perhaps a person: left out of the loss
+OUTSIDE = 255  # where a photo ends
+
 # Nearly the same photo twice: the second stays on the first one's side of the split.
 _TWINS = {"0730": "0183", "0722": "0594", "0732": "0692", "0990": "0907"}
 

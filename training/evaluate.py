@@ -1,15 +1,16 @@
-"""Judges a body model as it is shipped: `python -m training.evaluate --data DIR [--sheet PNG]`.
+"""Judges a body model as it is shipped: `python -m training.evaluate --data DIR --people DIR`.
 
 Every photo goes through `segmentation.segment`, as a job's photo does, and its masks are compared
-with the truth at the photo's own size, all pixels of a kind in one pool.
+with the truth at the photo's own size, all pixels of a kind in one pool. Only photos that the
+training never sees are judged. `--worst` and `--before` draw sheets to look at.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -20,57 +21,50 @@ from segmentation.catalog.catalog import DEFAULT, Entry, find_entries, open_entr
 from segmentation.deadline import Deadline
 from segmentation.model.engine import Engine
 from segmentation.segment import ImageLimits, segment
-from training import data
-from training.data import LOWER, PERSON, UPPER, Photo, Pixels
+from training import data, people
+from training.data import LOWER, NAMELESS, PERSON, SOMEBODY, UNKNOWN, UPPER, Photo, Pixels
 from training.kinds import KINDS, Pair, two_people
-from training.scores import Tally
+from training.people import Scene
+from training.scores import Likeness, Tally
 from training.sheet import Shown, portraits, sheet
 
 _LIMITS = ImageLimits(max_bytes=1 << 26, max_pixels=1 << 26, formats=frozenset({"JPEG", "PNG"}))
 _OUTPUTS = ("upper_body_mask", "lower_body_mask", "alpha_mask")
+_SHOWN = 20  # photos of each kind on a sheet
 
 
 @dataclass
-class Judged:
-    """One kind's figures, and its first two photos for the sheet."""
+class Judge:
+    """A model, what it did with each photo, and how long its network took."""
 
-    tally: Tally
-    shown: list[Shown]
-    network_ms: list[float]
+    model: Engine
+    network_ms: list[float] = field(default_factory=list)
 
-
-def guess(model: Engine, photo: bytes) -> tuple[Pixels, float]:
-    """Classes of a photo's pixels by the model's masks, H x W, and the network's milliseconds."""
-    result = segment(photo, model=model, outputs=_OUTPUTS, limits=_LIMITS, deadline=Deadline(60))
-    upper, lower, person = (
-        np.asarray(Image.open(io.BytesIO(result.files[name]))) >= 128 for name in _OUTPUTS
-    )
-    classes = np.where(person, PERSON, 0).astype(np.uint8)
-    classes[upper] = UPPER
-    classes[lower] = LOWER
-    return classes, result.timings_ms["segment"]
-
-
-def pairs(photos: list[Photo], kind: str) -> Iterator[Pair]:
-    """Every photo in that kind, with its truth."""
-    if kind == "two_people":
-        for number, photo in enumerate(photos):
-            yield two_people(photo, photos[(number + 1) % len(photos)])
-        return
-    for photo in photos:
-        yield KINDS[kind](photo)
+    def guess(self, image: Pixels) -> Pixels:
+        """Classes of a photo's pixels by the model's masks, H x W."""
+        result = segment(
+            encoded(image), model=self.model, outputs=_OUTPUTS, limits=_LIMITS,
+            deadline=Deadline(60),
+        )  # fmt: skip
+        upper, lower, person = (
+            np.asarray(Image.open(io.BytesIO(result.files[name]))) >= 128 for name in _OUTPUTS
+        )
+        classes = np.where(person, PERSON, 0).astype(np.uint8)
+        classes[upper] = UPPER
+        classes[lower] = LOWER
+        self.network_ms.append(result.timings_ms["segment"])
+        return classes
 
 
-def judge(model: Engine, cases: Iterator[Pair]) -> Judged:
-    """Run the model over all cases of a kind."""
-    judged = Judged(Tally(), [], [])
-    for image, truth in cases:
-        classes, milliseconds = guess(model, encoded(image))
-        judged.tally.add(classes, truth)
-        judged.network_ms.append(milliseconds)
-        if len(judged.shown) < 2:
-            judged.shown.append(Shown(image, classes))
-    return judged
+@dataclass(frozen=True)
+class Case:
+    """One photo of the table: how well it came out, from 0 to 1, and what to draw."""
+
+    score: float
+    name: str
+    image: Pixels
+    classes: Pixels
+    truth: Pixels
 
 
 def encoded(image: Pixels) -> bytes:
@@ -80,9 +74,81 @@ def encoded(image: Pixels) -> bytes:
     return file.getvalue()
 
 
-def report(kind: str, judged: Judged) -> str:
+def judge_people(judge: Judge, scenes: Iterable[Scene]) -> tuple[str, list[Case]]:
+    """Person IoU, and joints in the right mask."""
+    pool, cases = Likeness(), []
+    for scene in scenes:
+        classes, one = judge.guess(scene.image), Likeness()
+        pool.add(classes, scene)
+        one.add(classes, scene)
+        right = 1 - (one.either - one.both) / scene.codes.size  # IoU would show but tiny people
+        cases.append(Case(right, scene.name, scene.image, classes, _classes(scene)))
+    joints = f" joints {pool.placed:.3f} of {pool.joints}" if pool.joints else ""
+    return f"{len(cases)} photos, person {pool.iou:.3f}{joints}", cases
+
+
+def judge_places(judge: Judge, scenes: Iterable[Scene]) -> tuple[str, list[Case]]:
+    """Share of pixels that were found where nobody is."""
+    pool, cases = Tally(), []
+    for scene in scenes:
+        classes, nobody = judge.guess(scene.image), np.zeros_like(scene.codes)
+        pool.add(classes, nobody)
+        cases.append(
+            Case(1 - float(np.mean(classes > 0)), scene.name, scene.image, classes, nobody)
+        )
+    upper, lower, person = 100 * pool.share
+    found = f"found: person {person:.2f} % (upper {upper:.2f}, lower {lower:.2f})"
+    return f"{len(cases)} photos, {found}", cases
+
+
+def judge_fashion(judge: Judge, photos: Iterable[Photo]) -> tuple[str, list[Case]]:
+    """IoU of upper, lower and person."""
+    pool, cases = Tally(), []
+    for photo in photos:
+        classes, one = judge.guess(photo.image), Tally()
+        pool.add(classes, photo.truth)
+        one.add(classes, photo.truth)
+        cases.append(Case(float(one.iou.mean()), photo.number, photo.image, classes, photo.truth))
+    upper, lower, person = pool.iou
+    return f"{len(cases)} photos, upper {upper:.3f} lower {lower:.3f} person {person:.3f}", cases
+
+
+def _classes(scene: Scene) -> Pixels:
+    """A scene's codes as classes to draw; what isn't known is drawn as a person elsewhere."""
+    table = np.zeros(256, np.uint8)
+    table[[NAMELESS + PERSON, SOMEBODY, UNKNOWN]] = PERSON
+    table[[NAMELESS + UPPER, NAMELESS + LOWER]] = UPPER, LOWER
+    drawn: Pixels = table[scene.codes]
+    return drawn
+
+
+def table(
+    judge: Judge, scenes: list[Scene], photos: list[Photo]
+) -> Iterator[tuple[str, str, list[Case]]]:
+    """Each kind's name, its figures and its photos."""
+    there = [scene for scene in scenes if not scene.empty]
+    for kind, sources in (
+        ("people as they are", ("coco",)),
+        ("street, portraits", ("penn", "hseg")),
+        ("teachers' labels", ("s40", "lspet")),
+    ):
+        yield kind, *judge_people(judge, (scene for scene in there if scene.source in sources))
+    yield "places, nobody", *judge_places(judge, (scene for scene in scenes if scene.empty))
+    yield "street fashion", *judge_fashion(judge, photos)
+
+
+def pairs(photos: list[Photo], kind: str) -> Iterator[Pair]:
+    """Every photo of street fashion in another kind, with its truth."""
+    if kind == "two_people":
+        for number, photo in enumerate(photos):
+            yield two_people(photo, photos[(number + 1) % len(photos)])
+        return
+    for photo in photos:
+        yield KINDS[kind](photo)
+
+
+def report(kind: str, tally: Tally) -> str:
     """One line: the kind's IoU, or what was found where there is nobody."""
-    tally = judged.tally
     if kind.startswith("background"):
         upper, lower, person = 100 * tally.share
         return f"{kind:20} found: upper {upper:.3f} % lower {lower:.3f} % person {person:.3f} %"
@@ -94,30 +160,71 @@ def report(kind: str, judged: Judged) -> str:
 
 
 def main() -> None:
-    """Read the photos, judge every kind, print, draw the sheet."""
+    """Read the photos, judge, print, draw."""
     options = _options()
-    numbers = data.numbers(options.data)
-    if not options.all:
-        numbers = [number for number in numbers if data.is_validation(number)]
+    numbers = [n for n in data.numbers(options.data) if options.all or data.is_validation(n)]
     photos = [data.read_photo(options.data, number) for number in numbers]
-    entry = find_entries(None)[options.model]
+    scenes = people.read_scenes(options.people, held=True) if options.people else []
+    judge = Judge(_engine(options.model, options))
+    print(f"{options.model}, photos held out:")
+    drawn: dict[str, list[Case]] = {}
+    for kind, figures, cases in table(judge, scenes, photos):
+        if cases:
+            drawn[kind] = cases
+            print(f"{kind:20} {figures}", flush=True)
+    print(f"{'network':20} {median(judge.network_ms):.1f} ms, {options.threads} threads")
+    if options.kinds:
+        whole = [photo for photo in photos if data.is_labelled(photo)]
+        for kind in (*KINDS, "two_people"):
+            tally = Tally()
+            for image, truth in pairs(whole, kind):
+                tally.add(judge.guess(image), truth)
+            print(report(kind, tally), flush=True)
+    if options.worst:
+        _draw_worst(drawn, options.worst)
+    if options.before:
+        before = Judge(
+            _engine(options.against, argparse.Namespace(**{**vars(options), "weights": None}))
+        )
+        _draw_before(drawn, before, judge, options.before)
+
+
+def _draw_worst(drawn: dict[str, list[Case]], folder: Path) -> None:
+    """A sheet of each kind: photo, truth, masks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, cases in drawn.items():
+        worst = sorted(cases, key=lambda case: case.score)[:_SHOWN]
+        shown = [
+            Shown(case.image, (case.truth, case.classes), f"{case.name} {case.score:.2f}")
+            for case in worst
+        ]
+        sheet({"": shown}, columns=3).save(folder / f"{kind.replace(' ', '-')}.png")
+
+
+def _draw_before(drawn: dict[str, list[Case]], before: Judge, after: Judge, folder: Path) -> None:
+    """A sheet of each kind and the portraits: photo, another model's masks, this model's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    several = {
+        kind: [(case.name, case.image, case.classes) for case in _spread(cases)]
+        for kind, cases in drawn.items()
+    }
+    several["portraits"] = [("", image, after.guess(image)) for image in portraits()]
+    for kind, triples in several.items():
+        shown = [
+            Shown(image, (before.guess(image), classes), name) for name, image, classes in triples
+        ]
+        sheet({"": shown}, columns=3).save(folder / f"{kind.replace(' ', '-')}.png")
+
+
+def _spread(cases: list[Case]) -> list[Case]:
+    return cases[:: max(len(cases) // _SHOWN, 1)][:_SHOWN]
+
+
+def _engine(name: str, options: argparse.Namespace) -> Engine:
+    entry = find_entries(None)[name]
     if options.weights:
         entry = _with_weights(entry, options)
-    model = open_entry(entry, providers=["CPUExecutionProvider"], threads=options.threads)
-    whole = [photo for photo in photos if data.is_labelled(photo)]
-    print(f"{options.model}: {len(photos)} photos, of other kinds {len(whole)}")
-    shown: dict[str, list[Shown]] = {}
-    for kind in options.kind or (*KINDS, "two_people"):
-        judged = judge(model, pairs(photos if kind == "plain" else whole, kind))
-        shown[kind] = judged.shown
-        print(report(kind, judged), flush=True)
-        if kind == "plain":
-            print(f"{'':20} network {median(judged.network_ms):.1f} ms, {options.threads} threads")
-    if options.sheet:
-        shown["portraits"] = [
-            Shown(image, guess(model, encoded(image))[0]) for image in portraits()
-        ]
-        sheet(shown).save(options.sheet)
+    return open_entry(entry, providers=["CPUExecutionProvider"], threads=options.threads)
 
 
 def _with_weights(entry: Entry, options: argparse.Namespace) -> Entry:
@@ -133,9 +240,12 @@ def _with_weights(entry: Entry, options: argparse.Namespace) -> Entry:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="photos/, regions/, labels/")
-    parser.add_argument("--all", action="store_true", help="every photo, not the held-out tenth")
-    parser.add_argument("--sheet", type=Path, help="draw two of each kind and the portraits here")
-    parser.add_argument("--kind", action="append", help="only this kind (again for another)")
+    parser.add_argument("--people", type=Path, help="photos/, masks/, regions/ (training.people)")
+    parser.add_argument("--all", action="store_true", help="every photo of --data")
+    parser.add_argument("--kinds", action="store_true", help="other kinds made of --data too")
+    parser.add_argument("--worst", type=Path, help="folder for the worst twenty of each kind")
+    parser.add_argument("--before", type=Path, help="folder for twenty of each kind, two models")
+    parser.add_argument("--against", default="body-regions-light", help="the other model")
     parser.add_argument("--model", default=DEFAULT, help="name of a packaged model")
     parser.add_argument("--weights", type=Path, help="another ONNX file for that manifest")
     parser.add_argument("--size", help="HEIGHTxWIDTH in place of the manifest's (with --weights)")

@@ -1,38 +1,27 @@
 """Writes trained weights as ONNX: `python -m training.export --weights FILE --out FILE`.
 
-Batch norm is folded into the convolutions. Height and width stay open; they must be multiples
-of 32. What goes out looks at the photo at two sizes and takes the mean: large for the outlines,
-small for what is a coat and what a dress.
+Batch norm is folded into the convolutions, and weights are stored as float16 (`--light`: float32).
+Height and width stay open; they must be multiples of 32. What goes out looks at the photo at two
+sizes and takes the mean: large for the outlines, small for what is a coat and what a dress.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  the name that every torch reader knows
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.network import BodyRegions
+from training.network import BodyRegions, Light, folded
 
 TENTHS = (10, 6)  # of the input's sides: the sizes that the network looks at
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """A copy for inference, every batch norm merged into the convolution before it."""
-    network = copy.deepcopy(network).eval()
-    for module in network.modules():
-        if isinstance(module, nn.Sequential) and len(module) == 3:  # convolution, norm, ReLU
-            convolution, norm = module[0], module[1]
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                module[0] = fuse_conv_bn_eval(convolution, norm)
-                module[1] = nn.Identity()
-    return network
+_LARGE = 1024  # values: smaller weights, such as biases, stay float32
 
 
 class Shipped(nn.Module):
@@ -58,7 +47,7 @@ def _resized(x: Tensor, sides: list[int]) -> Tensor:
     return F.interpolate(x, sides, mode="bilinear", align_corners=False)
 
 
-def export(shipped: Shipped, out: Path) -> None:
+def export(shipped: Shipped, out: Path, *, halved: bool) -> None:
     """Write `image` (1, 3, H, W) to `logits` (1, 4, H / 2, W / 2)."""
     example = torch.zeros(1, 3, 384, 256)
     axes = {2: "height", 3: "width"}
@@ -72,6 +61,25 @@ def export(shipped: Shipped, out: Path) -> None:
         opset_version=17,
         dynamo=False,
     )
+    if halved:
+        onnx.save(_halved(onnx.load(out)), out)
+
+
+def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with large weights in float16; whoever opens it casts them back to float32 once."""
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _LARGE:
+            continue
+        name = weight.name
+        small = numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(small, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model
 
 
 def difference(shipped: Shipped, file: Path) -> float:
@@ -87,13 +95,14 @@ def difference(shipped: Shipped, file: Path) -> float:
 def main() -> None:
     """Export, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="what training.train wrote")
+    parser.add_argument("--weights", type=Path, required=True, help="mean.pt of training.train")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
+    parser.add_argument("--light", action="store_true", help="the weights are the light network's")
     options = parser.parse_args()
-    network = BodyRegions()
+    network = Light() if options.light else BodyRegions()
     network.load_state_dict(torch.load(options.weights))
     shipped = Shipped(network).eval()
-    export(shipped, options.out)
+    export(shipped, options.out, halved=not options.light)
     print(f"{options.out}: logits differ by at most {difference(shipped, options.out):.2e}")
 
 

@@ -1,4 +1,4 @@
-"""Light and camera: brightness, colour, grey, dark, blur, sharpening, noise, JPEG."""
+"""Light and camera: brightness, colour, grey, dark, blur, motion, sharpening, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -43,11 +43,23 @@ def _dark(rng: np.random.Generator, colour: Floats) -> Floats:
     return colour + rng.normal(0, rng.uniform(0, 5), colour.shape)
 
 
+def _moved(rng: np.random.Generator, image: Pixels) -> Pixels:
+    """Blurred along a line, as by a moving camera, round the edges."""
+    angle, length = rng.uniform(0, np.pi), int(rng.integers(3, 13))
+    steps = np.arange(length) - length // 2
+    moves = np.rint(np.outer(steps, (np.sin(angle), np.cos(angle)))).astype(int)
+    seen = [np.roll(image, (int(down), int(right)), (0, 1)) for down, right in moves]
+    blurred: Pixels = np.stack(seen).mean(0).astype(np.uint8)
+    return blurred
+
+
 def _camera(rng: np.random.Generator, image: Pixels) -> Pixels:
     seen = Image.fromarray(image)
     kind = rng.random()
-    if kind < 0.08:
+    if kind < 0.06:
         seen = seen.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 3.0))))
+    elif kind < 0.08:
+        seen = Image.fromarray(_moved(rng, image))
     elif kind < 0.11:
         small = (max(seen.width // 3, 1), max(seen.height // 3, 1))
         seen = seen.resize(small, Image.Resampling.BILINEAR).resize(

@@ -96,9 +96,13 @@ class Backgrounds:
 
     pictures: Sequence[Pixels]
     crops: Sequence[Pixels]
+    places: Sequence[Pixels] = ()
+    """Photos of places without people."""
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> Pixels:
         """One background of the asked size, H x W x 3."""
+        if self.places and rng.random() < 0.5:
+            return covering(rng, self.places[int(rng.integers(len(self.places)))], height, width)
         kind = rng.random()
         if kind < 0.22:
             return _room(rng, height, width)
@@ -108,17 +112,20 @@ class Backgrounds:
         return covering(rng, pool[int(rng.integers(len(pool)))], height, width)
 
 
-def gather(photos: Sequence[Photo], rng: np.random.Generator) -> Backgrounds:
-    """Make the pool from the photos and from the pictures that scikit-image brings."""
+def gather(
+    photos: Sequence[Photo], places: Sequence[Pixels], rng: np.random.Generator
+) -> Backgrounds:
+    """Make the pool from the photos, the places and the pictures that scikit-image brings."""
     pictures: list[Pixels] = []
     crops: list[Pixels] = []
     for photo in photos:
         mask = grown(photo.classes != BACKGROUND, int(rng.integers(4, 12)))
         fill = filled if rng.random() < 0.5 else mirrored
         size = (photo.image.shape[1] // 2, photo.image.shape[0] // 2)
-        pictures.append(np.asarray(Image.fromarray(fill(photo.image, mask)).resize(size)))
+        halves = [np.asarray(Image.fromarray(plane).resize(size)) for plane in (photo.image, mask)]
+        pictures.append(fill(halves[0], halves[1]))
         crops += sides(photo)
-    return Backgrounds(pictures + _bundled() * 4, crops + _bundled())
+    return Backgrounds(pictures + _bundled() * 4, crops + _bundled(), places)
 
 
 def _bundled() -> list[Pixels]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import LOWER, UPPER, Pixels
+from training.data import BACKGROUND, LOWER, NAMELESS, PERSON, UNKNOWN, UPPER, Pixels
+from training.people import Scene
 
 REGIONS = ("upper", "lower", "person")
 _SIDE = 32  # the encoder's stride: every side is a multiple of it
@@ -52,6 +53,45 @@ class Tally:
 
     def __str__(self) -> str:
         return " ".join(f"{name} {iou:.3f}" for name, iou in zip(REGIONS, self.iou, strict=True))
+
+
+_RIGHT = {
+    "shoulder": (UPPER,), "elbow": (UPPER,), "wrist": (UPPER,), "knee": (LOWER,),
+    "nose": (BACKGROUND, PERSON),
+}  # fmt: skip
+
+
+@dataclass
+class Likeness:
+    """Of people as they are: the person's pixels, and visible joints in the right mask."""
+
+    both: int = 0
+    either: int = 0
+    right: int = 0
+    joints: int = 0
+
+    def add(self, guess: Pixels, scene: Scene) -> None:
+        """Count one photo; what isn't known to be a person or not is left out."""
+        known = scene.codes != UNKNOWN
+        found = (guess > 0) & known
+        there = (scene.codes != NAMELESS) & known
+        self.both += int(np.count_nonzero(found & there))
+        self.either += int(np.count_nonzero(found | there))
+        height, width = guess.shape
+        for joint, x, y in scene.joints:
+            if joint in _RIGHT and 0 <= x < width and 0 <= y < height:
+                self.right += int(guess[int(y), int(x)] in _RIGHT[joint])
+                self.joints += 1
+
+    @property
+    def iou(self) -> float:
+        """Pooled-pixel IoU of the person."""
+        return self.both / max(self.either, 1)
+
+    @property
+    def placed(self) -> float:
+        """Share of the joints that are in the right mask."""
+        return self.right / max(self.joints, 1)
 
 
 def _masks(classes: Pixels) -> tuple[NDArray[np.bool_], ...]:
