@@ -156,12 +156,12 @@ def _threads_each(settings: Settings) -> int:
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     """Until now a signal ended the process at once, and from then on it does again."""
     loop = asyncio.get_running_loop()
-    heeded = signals.heeded()
-    for number in heeded:
+    numbers = signals.ending_signals()
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:
         yield
     finally:
-        for number in heeded:
+        for number in numbers:
             loop.remove_signal_handler(number)
         signals.end_at_once()

@@ -1,4 +1,4 @@
-"""The signals that end the consumer, heeded from its first moment on.
+"""The signals that end the consumer, handled from its first moment on.
 
 Whatever imports this does it before all else, so this imports next to nothing. The kernel doesn't
 deliver a signal without a handler to process 1, which the consumer is in a container: it would be
@@ -17,11 +17,11 @@ def end_at_once() -> None:
 
     A SIGHUP that is ignored, as under `nohup`, stays ignored.
     """
-    for number in heeded():
+    for number in ending_signals():
         signal.signal(number, _end)
 
 
-def heeded() -> tuple[signal.Signals, ...]:
+def ending_signals() -> tuple[signal.Signals, ...]:
     """Give the signals that end this process."""
     return tuple(
         number

@@ -24,9 +24,9 @@ from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
 
-RETRIES_TOLD = 10
-"""So many waits of an attempt are published, each of them; then one in `TOLD_AGAIN_SECONDS`."""
-TOLD_AGAIN_SECONDS = 60.0
+RETRIES_PUBLISHED = 10
+"""The first waits of an attempt are all published, later ones once in `REPUBLISH_SECONDS`."""
+REPUBLISH_SECONDS = 60.0
 
 
 class Attempt:
@@ -54,7 +54,7 @@ class Attempt:
         self._began = False
         self._retried = False
         self._retries = 0
-        self._told_at = 0.0
+        self._published_at = 0.0
 
     def read(self) -> Job:
         """Read the job from its record; raise `InvalidMessage` where it isn't one."""
@@ -218,10 +218,10 @@ class Attempt:
         Whoever opens the lane next reads all events since the job was begun.
         """
         now = time.monotonic()
-        if self._retries >= RETRIES_TOLD and now - self._told_at < TOLD_AGAIN_SECONDS:
+        if self._retries >= RETRIES_PUBLISHED and now - self._published_at < REPUBLISH_SECONDS:
             return False
         self._retries += 1
-        self._told_at = now
+        self._published_at = now
         return True
 
     async def _publish_retry(self, code: ErrorCode, message: str, *, stage: str) -> None:

@@ -159,11 +159,11 @@ class BoundedBatch:
         appended = bool(self._data[_ATTRIBUTES_OFFSET + 1] & 0x08)
         offset, unreadable = expected, parts.unreadable
         if parts.offset is not None:
-            said = self.base_offset + parts.offset
-            if self._is_next(said, expected):
-                offset = said
+            given = self.base_offset + parts.offset
+            if self._is_next(given, expected):
+                offset = given
             else:
-                unreadable = f"it says that its offset is {said}, where {expected} comes next"
+                unreadable = f"it says that its offset is {given}, where {expected} comes next"
         return ReadRecord(
             offset=offset,
             timestamp=last if appended else first + parts.time,

@@ -84,7 +84,7 @@ class Line:
         self._throughput = throughput
         self._ledger = Ledger()
         self._from_offset = from_offset
-        self._told_before = False
+        self._owned_before = False
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
         self._lane: Lane | None = None
@@ -146,7 +146,7 @@ class Line:
         """Have a lane whenever the partition is ours, until `stop`."""
         while not stop.is_set():
             await race(membership.owns(), stop.wait())
-            self._told_before |= membership.stood_by
+            self._owned_before |= membership.stood_by
             tenure = membership.tenure
             if tenure is not None and not stop.is_set():
                 await race(self._run_lane(tenure.partition, stop), membership.ends(tenure))
@@ -180,7 +180,7 @@ class Line:
 
     async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
         async with lane:
-            self._lane, self._lost, self._told_before = lane, None, True
+            self._lane, self._lost, self._owned_before = lane, None, True
             log.info("lane.opened", offset=lane.position)
             try:
                 await intake.run(stop)
@@ -236,7 +236,7 @@ class Line:
                 from_offset=self._from_offset,
             )
         except StartError:
-            if not self._told_before:
+            if not self._owned_before:
                 raise
             self._from_offset = None
             return await self._find_start(clients)

@@ -141,17 +141,17 @@ class Credentials:
             session = self._session or _new_session(self._region)
             found = session.get_credentials()
         except _AWAY as error:
-            raise _Missed(_said(error)) from error
+            raise _Missed(_reason(error)) from error
         except Exception as error:  # a file, a program or what it prints
-            raise _WrongChain(_said(error)) from error
+            raise _WrongChain(_reason(error)) from error
         self._session = session
         if found is None:
-            raise _Missed(_said(NoCredentialsError()))
+            raise _Missed(_reason(NoCredentialsError()))
         try:
             keys: ReadOnlyCredentials = found.get_frozen_credentials()
         except Exception as error:
             whom = "STS" if found.method.startswith("assume-role") else found.method
-            raise _Missed(f"from {whom}: {_said(error)}") from error
+            raise _Missed(f"from {whom}: {_reason(error)}") from error
         return keys
 
 
@@ -176,7 +176,7 @@ def _new_session(region: str) -> Any:
     return session
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What an error says, with its kind where the words alone might not tell."""
     if isinstance(error, ClientError | BotoCoreError):
         return str(error)

@@ -63,9 +63,9 @@ def load(group: type[Group]) -> Group:
         raise _wrong(str(error)) from None
 
 
-def _wrong(said: str) -> StartError:
+def _wrong(reason: str) -> StartError:
     """Make the error; what was given may have had bytes that are no text, and lines."""
-    text = said.encode(errors="backslashreplace").decode()
+    text = reason.encode(errors="backslashreplace").decode()
     return StartError(" ".join(text.split()), exit_code=2)
 
 
@@ -77,9 +77,9 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield f"{name} is not set, and there is no default"
             continue
         ours = fault["type"] == "value_error"
-        said = fault["msg"].removeprefix("Value error, ")
+        reason = fault["msg"].removeprefix("Value error, ")
         given = _shown(name, fault["input"])
-        yield f"{name}{given}{' ' if ours else ': '}{said}" if name else said
+        yield f"{name}{given}{' ' if ours else ': '}{reason}" if name else reason
 
 
 def _shown(name: str, given: object) -> str:

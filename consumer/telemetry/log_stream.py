@@ -93,7 +93,7 @@ class LogStream(io.TextIOBase):
 
     def _run(self) -> None:
         """Write lines until closed."""
-        told = 0
+        reported = 0
         while (line := self._next()) is not None:
             try:
                 self._put(line)
@@ -101,9 +101,9 @@ class LogStream(io.TextIOBase):
                 with self._changed:
                     self._drop()
                 continue
-            if self._dropped > told:
-                told = self._dropped
-                log.warning("lines.dropped", count=told)
+            if self._dropped > reported:
+                reported = self._dropped
+                log.warning("lines.dropped", count=reported)
 
     def _drop(self) -> None:
         self._dropped += 1

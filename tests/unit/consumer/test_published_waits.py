@@ -7,7 +7,7 @@ import pytest
 
 from consumer.errors import Unavailable
 from consumer.job import attempt
-from consumer.job.attempt import RETRIES_TOLD, Attempt
+from consumer.job.attempt import RETRIES_PUBLISHED, Attempt
 from consumer.job.record import Record
 from consumer.line.ledger import Ledger
 from consumer.telemetry.secrets import Secrets
@@ -17,7 +17,7 @@ AWAY = Unavailable("storage_unavailable", "S3 is away", stage="fetch")
 RECORD = Record("mask.jobs", 0, 7, 0, b"k", b'{"job_id":"a","user_id":"u","image":"s3://b/k"}', ())
 
 
-class Told:
+class Publisher:
     """Notes the states that are published."""
 
     def __init__(self) -> None:
@@ -31,39 +31,41 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
+def publisher() -> Publisher:
     """A publisher."""
-    return Told()
+    return Publisher()
 
 
 @pytest.fixture
-def waiting(told: Told) -> Attempt:
+def waiting(publisher: Publisher) -> Attempt:
     """An attempt whose job waits."""
     services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()))
-    one = Attempt(RECORD, services=services, publisher=told, ledger=Ledger())
+    one = Attempt(RECORD, services=services, publisher=publisher, ledger=Ledger())
     one.read()
     return one
 
 
-async def test_after_its_first_events_a_wait_is_told_once_in_a_while(
-    waiting: Attempt, told: Told, monkeypatch: pytest.MonkeyPatch
+async def test_after_its_first_events_a_wait_is_published_once_in_a_while(
+    waiting: Attempt, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever opens the lane next reads them all."""
     for _ in range(1000):
         await waiting._retrying(AWAY, 1.0)
-    assert told.states == ["retrying"] * RETRIES_TOLD
-    monkeypatch.setattr(attempt, "TOLD_AGAIN_SECONDS", 0.0)
+    assert publisher.states == ["retrying"] * RETRIES_PUBLISHED
+    monkeypatch.setattr(attempt, "REPUBLISH_SECONDS", 0.0)
     await waiting._retrying(AWAY, 1.0)
-    assert len(told.states) == RETRIES_TOLD + 1
+    assert len(publisher.states) == RETRIES_PUBLISHED + 1
 
 
-async def test_a_wait_that_follows_work_is_told_at_once(waiting: Attempt, told: Told) -> None:
+async def test_a_wait_that_follows_work_is_published_at_once(
+    waiting: Attempt, publisher: Publisher
+) -> None:
     """Its process may die in it, and `processing` as the last word would be a crash."""
-    for _ in range(RETRIES_TOLD + 1):
+    for _ in range(RETRIES_PUBLISHED + 1):
         await waiting._retrying(AWAY, 1.0)
     await waiting._publish_start()
     await waiting._retrying(AWAY, 1.0)
-    assert told.states[-2:] == ["processing", "retrying"]
+    assert publisher.states[-2:] == ["processing", "retrying"]
 
 
 def test_the_producers_own_is_not_kept() -> None:
@@ -71,5 +73,5 @@ def test_the_producers_own_is_not_kept() -> None:
     value = b'{"job_id":"a","user_id":"u","image":"s3://b/k","metadata":{"x":"y"}}'
     record = Record("mask.jobs", 0, 7, 0, b"k", value, ())
     services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()))
-    one = Attempt(record, services=services, publisher=Told(), ledger=Ledger())
+    one = Attempt(record, services=services, publisher=Publisher(), ledger=Ledger())
     assert one.read().metadata == {}
