@@ -114,4 +114,5 @@ async def deliver_batch(producer: AIOKafkaProducer, topic: str, batch: bytes) ->
     builder: Any = producer.create_batch()
     builder._builder = _Built(batch)
     builder._relative_offset = struct.unpack_from(">i", batch, 57)[0]
+    builder.close()  # or the producer would append its next record to it
     return await producer.send_batch(builder, topic, partition=0)

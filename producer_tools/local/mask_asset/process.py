@@ -13,7 +13,7 @@ from producer_tools.local.mask_asset.paths import BEHAVIOUR_PATH, LOG_PATH, UPLO
 from producer_tools.local.server import LocalServer
 
 BUCKET = "mask-assets"
-SECRET = "maskline-internal"  # noqa: S105 - for a service on this machine's loopback
+SECRET = "key-of-the-local-receiver"  # noqa: S105 - for a service on this machine's loopback
 
 
 class MaskAssets(LocalServer):

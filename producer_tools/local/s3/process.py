@@ -13,8 +13,8 @@ from producer_tools.local import ports
 from producer_tools.local.server import LocalServer
 
 REGION = "us-east-1"
-ACCESS_KEY = "maskline"
-SECRET_KEY = "maskline-secret"  # noqa: S105 - for a server that lives on this machine's loopback
+ACCESS_KEY = "local-stack"
+SECRET_KEY = "key-of-the-local-s3"  # noqa: S105 - for a server that lives on this machine's loopback
 
 _POLL_SECONDS = 0.01
 
