@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 from aiokafka import TopicPartition
@@ -27,6 +27,7 @@ from consumer.line.membership import Membership
 from consumer.line.race import race, unless
 from consumer.line.settler import Settler, halted_for
 from consumer.line.start import Start, find_start
+from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
 
@@ -36,33 +37,6 @@ REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
 SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
 # Reading all of the status topic may take this long, where the committed offset is lost.
 OPEN_SECONDS = 240.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineState:
-    """How the line is at this moment."""
-
-    joined: bool = False
-    assigned: bool = False
-    opened: bool = False
-    halted: str | None = None
-    """Why nothing is settled until a person acts, if so."""
-    lost: str | None = None
-    """Why the last lane was lost, until the next one is open."""
-    unheard: str | None = None
-    """What of Kafka hasn't answered for longer than the session's time-out, if anything."""
-    control_unheard: str | None = None
-    """Why the control topic can't be heard, while it can't."""
-    producer_down: str | None = None
-    """Which producer of the lane has ended by itself, if one has."""
-    in_flight: int = 0
-    """Records taken and not yet settled."""
-    position: int | None = None
-    """Offset of the next record to settle."""
-    next_offset: int | None = None
-    """Offset of the next record to take."""
-    end_offset: int | None = None
-    """Where the jobs topic ends, as last told."""
 
 
 class Line:
@@ -179,14 +153,17 @@ class Line:
             raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
     async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
+        start = lane.position
         async with lane:
             self._lane, self._lost, self._owned_before = lane, None, True
-            log.info("lane.opened", offset=lane.position)
+            log.info("lane.opened", offset=start)
             try:
                 await intake.run(stop)
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
                 log.info("lane.closed", offset=lane.position)
+                if lane.position > start:
+                    self._from_offset = None  # it has served
 
     async def _open(
         self, partition: TopicPartition, resources: AsyncExitStack

@@ -3,7 +3,8 @@
 from typing import Any
 
 from consumer.job.services import Services
-from consumer.line.line import Line, LineState
+from consumer.line.line import Line
+from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import LineSettings
 from consumer.telemetry.probes import Check
