@@ -16,7 +16,7 @@ SHORT = 8
 
 _DEPTHS = 3
 _LEAST_BESIDE_A_CUT = 4
-_CUT = re.compile(r"\.\.\.|\u2026")
+_CUT = re.compile(r"\.\.\.|\u2026|\Z")
 _LONGEST_SPELLING = 12  # characters for one, as in \\ud83d\\ude00
 _Span = tuple[int, int]
 
@@ -49,9 +49,9 @@ class Secrets:
         self._short = _forms(value for value in secrets if len(value) < SHORT)
 
     def hide(self, text: str) -> str:
-        """Give the text with `***` for each secret, and for each part that is at least half of one.
+        """Give the text with `***` for each secret, and for each part of two thirds of one.
 
-        A part has `SHORT` characters or more.
+        A part has `SHORT` characters or more; where the text ends, or says that it is cut, fewer.
         """
         for begin, end in _merged(self._spans(text)):
             text = text[:begin] + HIDDEN + text[end:]
@@ -95,14 +95,15 @@ class Secrets:
 
 
 def _parts(secret: str, text: str) -> Iterator[_Span]:
-    """Give where a text has at least half of the secret.
+    """Give where a text has at least two thirds of the secret.
 
-    Whichever half it is, one of the secret's quarters lies in it whole.
+    Whichever they are, one of the secret's thirds lies in them whole. A half may be a word that the
+    text has of itself.
     """
-    least = min(len(secret), max(SHORT, (len(secret) + 1) // 2))
-    quarter = least // 2
-    for at in range(0, len(secret) - quarter + 1, quarter):
-        block = secret[at : at + quarter]
+    least = min(len(secret), max(SHORT, len(secret) * 2 // 3))
+    third = least // 2
+    for at in range(0, len(secret) - third + 1, third):
+        block = secret[at : at + third]
         place = text.find(block)
         while place >= 0:
             before = _common(secret[:at][::-1], text[max(0, place - at) : place][::-1])
@@ -113,12 +114,16 @@ def _parts(secret: str, text: str) -> Iterator[_Span]:
 
 
 def _beside_cuts(secret: str, text: str) -> Iterator[_Span]:
-    """Give where a text that says that it is cut has the secret's begin before it, or its end."""
+    """Give where a text ends or says that it is cut, with the secret's begin before it.
+
+    Or with its end behind it.
+    """
     for cut in _CUT.finditer(text):
-        for length in range(len(secret) - 1, _LEAST_BESIDE_A_CUT - 1, -1):
+        least = _LEAST_BESIDE_A_CUT if cut.group() else max(SHORT, (len(secret) + 1) // 2)
+        for length in range(len(secret) - 1, least - 1, -1):
             if text.endswith(secret[:length], 0, cut.start()):
                 yield cut.start() - length, cut.start()
-            if text.startswith(secret[-length:], cut.end()):
+            if cut.group() and text.startswith(secret[-length:], cut.end()):
                 yield cut.end(), cut.end() + length
 
 

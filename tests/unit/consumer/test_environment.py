@@ -44,8 +44,8 @@ def test_libraries_do_not_see_what_is_ignored(tmp_path: Path) -> None:
         ("COLUMNS", "many"),
         ("TERMINAL_WIDTH", "wide"),
         ("TZ", "nowhere"),
-        ("HOME", "/nowhere"),
-        ("TMPDIR", "/nowhere"),
+        ("HOME", "/dev/null/nowhere"),
+        ("TMPDIR", "/dev/null/nowhere"),
     ],
 )
 def test_no_variable_of_python_gives_a_traceback(name: str, value: str) -> None:

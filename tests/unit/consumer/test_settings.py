@@ -65,6 +65,11 @@ BAD = (
     ("S3_ALLOWED_BUCKETS", "arn:aws:s3:::photos"),
     ("S3_ALLOWED_BUCKETS", " , "),
     ("S3_REGION", "eu central"),
+    ("UPLOAD_BUCKET", "s3://uploads"),
+    ("UPLOAD_BUCKET", "uploads/prefix"),
+    ("AWS_CA_BUNDLE", "/dev/null/nowhere/ca.pem"),
+    ("AWS_ACCESS_KEY_ID", "alone"),
+    ("AWS_SECRET_ACCESS_KEY", PASSWORD),
     ("IMAGE_FORMATS", "jpeg"),
     ("IMAGE_FORMATS", "JPEG,JPG"),
     ("IMAGE_FORMATS", "HEIC"),
@@ -82,9 +87,9 @@ BAD = (
     ("KAFKA_BOOTSTRAP_SERVERS", f"user:{PASSWORD}@kafka:9092"),
     ("KAFKA_SECURITY_PROTOCOL", "TLS"),
     ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
-    ("KAFKA_CA_FILE", "/nowhere/ca.pem"),
+    ("KAFKA_CA_FILE", "/dev/null/nowhere/ca.pem"),
     ("KAFKA_CERT_FILE", "/"),
-    ("KAFKA_KEY_FILE", "/nowhere/key.pem"),
+    ("KAFKA_KEY_FILE", "/dev/null/nowhere/key.pem"),
     ("KAFKA_KEY_FILE", __file__),
     ("JOBS_TOPIC", "mask jobs"),
     ("JOBS_TOPIC", ".."),
@@ -114,12 +119,17 @@ BAD = (
     ("ONNX_THREADS", "0"),
     *(
         (name, value)
-        for name in ("JOB_DEADLINE_SECONDS", "SHUTDOWN_GRACE_SECONDS", "CALLBACK_TIMEOUT_SECONDS")
+        for name in (
+            "JOB_DEADLINE_SECONDS",
+            "SHUTDOWN_GRACE_SECONDS",
+            "CALLBACK_TIMEOUT_SECONDS",
+            "FETCH_DEADLINE_SECONDS",
+        )
         for value in ("nan", "inf", "-1", "1e300", "30s")
     ),
     ("MASK_ASSET_URL", ""),
     ("MASK_COMPONENT_SECRET", ""),
-    ("SECRETS_DIR", "/nowhere"),
+    ("SECRETS_DIR", "/dev/null/nowhere"),
     ("SECRETS_DIR", __file__),
 )
 
