@@ -1,0 +1,134 @@
+"""The line as a tool finds it: its topics, and connections to them that end in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from consumer.kafka.clients import stop_consumer, stop_producer
+from consumer.kafka.connection import connection_options
+from consumer.kafka.topics import HOW_TO_MEND
+from consumer.settings import KafkaSettings
+from producer_tools.errors import ServiceError
+
+REACH_SECONDS = 20.0
+"""The longest wait for a broker's response."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineIdentity:
+    """What distinguishes this line from every other."""
+
+    cluster_id: str
+    """The id of the Kafka cluster."""
+    topics: tuple[str, ...]
+    """The names of the topics that were asked for."""
+
+
+def unreachable(settings: KafkaSettings, error: BaseException) -> ServiceError:
+    """Return the error of a Kafka that can't be used."""
+    reason = str(error) or f"no answer within {REACH_SECONDS:g} s"
+    return ServiceError(
+        f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
+        f" {reason}"
+    )
+
+
+async def find_line(settings: KafkaSettings, topics: Sequence[str]) -> LineIdentity:
+    """Check that the topics exist, each with one partition, and return the line's identity.
+
+    A client that asks for a topic by its name may create it, so this comes before all else.
+
+    Raises:
+        ServiceError: Kafka can't be reached, or a topic is missing or has several partitions.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await admin.start()
+            cluster = await admin.describe_cluster()
+            partitions = {
+                topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()
+            }
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    finally:
+        await admin.close()
+    for name in topics:
+        if partitions.get(name) != 1:
+            found = f"{partitions[name]} partitions, not 1" if name in partitions else "no topic"
+            raise ServiceError(f"There is {found} for {name}: {HOW_TO_MEND}")
+    return LineIdentity(str(cluster["cluster_id"]), tuple(topics))
+
+
+@asynccontextmanager
+async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a reader of committed records. Every reader of the tools is opened here.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    reader = AIOKafkaConsumer(
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        **options,
+        **connection_options(settings),
+    )
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await reader.start()
+    except (KafkaError, TimeoutError) as error:
+        await stop_consumer(reader)
+        raise unreachable(settings, error) from error
+    try:
+        yield reader
+    finally:
+        await stop_consumer(reader)
+
+
+async def offsets(
+    settings: KafkaSettings, reader: AIOKafkaConsumer, partition: TopicPartition
+) -> range:
+    """Return the offsets from the topic's first record to its end, as this reader sees them.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            first = (await reader.beginning_offsets([partition]))[partition]
+            end = (await reader.end_offsets([partition]))[partition]
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    return range(first, end)
+
+
+@asynccontextmanager
+async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """Open an idempotent producer.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    producer = AIOKafkaProducer(
+        enable_idempotence=True,
+        request_timeout_ms=int(REACH_SECONDS * 1000),
+        **options,
+        **connection_options(settings),
+    )
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await producer.start()
+    except (KafkaError, TimeoutError) as error:
+        await stop_producer(producer)
+        raise unreachable(settings, error) from error
+    try:
+        yield producer
+    finally:
+        await stop_producer(producer)
