@@ -1,5 +1,6 @@
 """A line for each test, written to as the consumer writes: topics, jobs and status events."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 
 from consumer.kafka import topics
@@ -16,7 +18,7 @@ from consumer.settings import KafkaSettings, S3Settings, load
 from producer_tools.local.stack import LocalStack
 from schemas.job import Batch
 from schemas.status import ErrorInfo, Result, Source, State, StatusEvent
-from tests.integration.conftest import Line
+from tests.support.line_names import LineNames
 
 FAILED = ErrorInfo(code="invalid_image", message="not an image", stage="decode", retryable=False)
 BUSY = ErrorInfo(code="storage_unavailable", message="S3 is down", stage="fetch", retryable=True)
@@ -61,6 +63,35 @@ class ToolLine:
         return await self.write(
             self.kafka.status_topic, value, key=_key(job_id), headers=list(headers)
         )
+
+    async def commit(self, offset: int) -> None:
+        """Let the line's group have settled all records before this offset."""
+        partition = TopicPartition(self.kafka.jobs_topic, 0)
+        committer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.kafka_bootstrap_servers,
+            group_id=self.kafka.consumer_group,
+            enable_auto_commit=False,
+        )
+        async with committer:
+            committer.assign([partition])
+            await committer.commit({partition: offset})
+
+    async def delete_topics(self) -> None:
+        """Delete the line's topics, and wait until they are gone."""
+        names = {
+            self.kafka.jobs_topic,
+            self.kafka.status_topic,
+            self.kafka.control_topic,
+            self.kafka.dead_letter_topic,
+        }
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.kafka_bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics(list(names))
+            while names & {topic["topic"] for topic in await admin.describe_topics()}:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        finally:
+            await admin.close()
 
     async def records(self, topic: str) -> list["ConsumerRecord[bytes, bytes]"]:
         """Read all committed records of a topic."""
@@ -115,7 +146,7 @@ def _key(job_id: str | None) -> bytes | None:
 
 @pytest.fixture
 async def tool_line(
-    stack: LocalStack, line: Line, monkeypatch: pytest.MonkeyPatch
+    stack: LocalStack, line: LineNames, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ToolLine]:
     """A line of its own, with the environment set to it."""
     for name, value in {**stack.environment(), **line.environment()}.items():
