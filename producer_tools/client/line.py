@@ -83,9 +83,11 @@ async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[
     try:
         async with asyncio.timeout(REACH_SECONDS):
             await reader.start()
-    except (KafkaError, TimeoutError) as error:
+    except BaseException as error:
         await stop_consumer(reader)
-        raise unreachable(settings, error) from error
+        if isinstance(error, KafkaError | TimeoutError):
+            raise unreachable(settings, error) from error
+        raise
     try:
         yield reader
     finally:
@@ -125,10 +127,31 @@ async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterato
     try:
         async with asyncio.timeout(REACH_SECONDS):
             await producer.start()
-    except (KafkaError, TimeoutError) as error:
+    except BaseException as error:
         await stop_producer(producer)
-        raise unreachable(settings, error) from error
+        if isinstance(error, KafkaError | TimeoutError):
+            raise unreachable(settings, error) from error
+        raise
     try:
         yield producer
     finally:
         await stop_producer(producer)
+
+
+async def group_members(settings: KafkaSettings) -> int:
+    """Return how many consumers are in the line's group: its owner, and the standbys.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await admin.start()
+            (answer,) = await admin.describe_consumer_groups([settings.consumer_group])
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    finally:
+        await admin.close()
+    # Each group: error, name, state, protocol type, protocol, members.
+    return sum(len(group[5]) for group in answer.groups)

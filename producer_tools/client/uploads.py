@@ -1,9 +1,10 @@
-"""Uploads photos to S3. Their keys are random, so that no upload overwrites another."""
+"""Uploads photos to S3, and reads objects back. Keys are random: no upload overwrites another."""
 
 import asyncio
 import hashlib
 import io
 import uuid
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -12,6 +13,7 @@ from typing import IO, Any, Self
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from consumer.s3.daemon_threads import DaemonThreads
 from consumer.settings import S3Settings
@@ -62,6 +64,31 @@ class Uploads:
             except TimeoutError:
                 raise self._failed(f"no photo was stored within {UPLOAD_SECONDS:g} s") from None
 
+    async def get(self, reference: ImageReference, *, max_bytes: int) -> bytes:
+        """Read an object of at most `max_bytes`.
+
+        Raises:
+            ServiceError: S3 can't be reached, has no such object, or it is too large.
+        """
+        async with self._slots:
+            try:
+                async with asyncio.timeout(UPLOAD_SECONDS):
+                    return await self._threads.run(partial(self._get, reference, max_bytes))
+            except TimeoutError:
+                raise ServiceError(f"{reference} wasn't read in {UPLOAD_SECONDS:g} s") from None
+
+    def _get(self, reference: ImageReference, max_bytes: int) -> bytes:
+        """Read it, in a thread."""
+        try:
+            found = self._s3().get_object(Bucket=reference.bucket, Key=reference.key)
+            with closing(found["Body"]) as body:
+                content: bytes = body.read(max_bytes + 1)
+        except (BotoCoreError, ClientError, HTTPError, ValueError) as error:
+            raise ServiceError(f"{reference} can't be read: {error}") from error
+        if len(content) > max_bytes:
+            raise ServiceError(f"{reference} has more than {max_bytes} bytes")
+        return content
+
     def _put(self, photo: bytes | Path, reference: ImageReference) -> str:
         """Upload it, in a thread."""
         try:
@@ -77,12 +104,16 @@ class Uploads:
 
     def _send(self, content: IO[bytes], reference: ImageReference) -> None:
         try:
-            with self._client_lock:
-                if self._client is None:
-                    self._client = _client(self._settings, connections=self._at_once)
-            self._client.put_object(Bucket=reference.bucket, Key=reference.key, Body=content)
+            self._s3().put_object(Bucket=reference.bucket, Key=reference.key, Body=content)
         except (BotoCoreError, ClientError, ValueError) as error:
             raise self._failed(str(error)) from error
+
+    def _s3(self) -> Any:
+        """Return the client. It is made when it is first used, since that takes a while."""
+        with self._client_lock:
+            if self._client is None:
+                self._client = _client(self._settings, connections=self._at_once)
+            return self._client
 
     def _failed(self, reason: str) -> ServiceError:
         where = self._settings.s3_endpoint_url or f"AWS ({self._settings.s3_region})"

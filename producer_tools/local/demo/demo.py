@@ -15,10 +15,10 @@ from rich.console import Console
 from consumer.kafka import topics
 from consumer.settings import KafkaSettings, S3Settings, load
 from producer_tools.cli.output import Format, print_message, stderr_console, write_rows
+from producer_tools.contact_sheet import Tile, contact_sheet
 from producer_tools.errors import ToolError
 from producer_tools.local import ports
 from producer_tools.local.consumer_process import ConsumerProcess
-from producer_tools.local.demo.contact_sheet import Tile, contact_sheet
 from producer_tools.local.demo.jobs import DemoJobs
 from producer_tools.local.demo.photos import find_photos
 from producer_tools.local.errors import DiedAtStartError, LocalStackError, NoPhotosError
