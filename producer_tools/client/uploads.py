@@ -13,6 +13,7 @@ from typing import IO, Any, Self
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
 from urllib3.exceptions import HTTPError
 
 from consumer.s3.daemon_threads import DaemonThreads
@@ -142,4 +143,13 @@ def _client(settings: S3Settings, *, connections: int) -> Any:
         endpoint_url=settings.s3_endpoint_url,
         region_name=settings.s3_region,
         config=config,
+        verify=None if settings.aws_ca_bundle is None else str(settings.aws_ca_bundle),
+        **_keys(settings),
     )
+
+
+def _keys(settings: S3Settings) -> dict[str, str]:
+    """Return the settings' own keys. Without them boto3 asks AWS's credential chain."""
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    found: dict[str, SecretStr | None] = {name: getattr(settings, name) for name in names}
+    return {name: key.get_secret_value() for name, key in found.items() if key is not None}
