@@ -8,7 +8,7 @@ from consumer.settings import KafkaSettings, load
 from producer_tools.cli.job_rows import moment
 from producer_tools.cli.output import Format, FormatOption, Row, write_rows
 from producer_tools.cli.running import run, up_to_date_view
-from producer_tools.client.line import group_members
+from producer_tools.client.line import group_members, halted_behind
 from producer_tools.view.queries import Queries
 from producer_tools.view.tables import Shown
 
@@ -25,7 +25,10 @@ def show_stats(output: FormatOption = Format.table) -> None:
 async def _show(output: Format) -> int:
     async with up_to_date_view() as view:
         facts = await view.ask(_facts)
-    facts["members"] = await group_members(load(KafkaSettings))
+    settings = load(KafkaSettings)
+    facts["members"] = await group_members(settings)
+    halted_after = await halted_behind(settings)
+    facts["halted"] = None if halted_after is None else f"behind offset {halted_after}"
     if output is Format.table:
         rows: list[Row] = [
             {"fact": name, "value": "" if value is None else str(value)}

@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumer.kafka.clients import stop_consumer
 from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import REACH_SECONDS, open_producer, unreachable
 from schemas.control import Cancel
@@ -60,7 +61,7 @@ async def write_cancels(
 async def _end(settings: KafkaSettings) -> int:
     """Return the end of the jobs topic, transactions that are still open included."""
     partition = TopicPartition(settings.jobs_topic, 0)
-    reader = AIOKafkaConsumer(**connection_options(settings))
+    reader = Reader(**connection_options(settings))
     try:
         async with asyncio.timeout(REACH_SECONDS):
             await reader.start()

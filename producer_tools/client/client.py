@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings, S3Settings
 from producer_tools.client.cancels import write_cancels
 from producer_tools.client.following import Followed, follow
@@ -58,7 +59,7 @@ class Client:
         self._uploads = Uploads(s3, at_once=uploads_at_once)
         self._status = TopicPartition(kafka.status_topic, 0)
         self._producer: AIOKafkaProducer
-        self._reader: AIOKafkaConsumer
+        self._reader: Reader
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -5,13 +5,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 
+from consumer.kafka.reader import AnyRecord, Reader
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import offsets, open_reader, unreachable
 from producer_tools.errors import ServiceError
+from schemas import cloud_events
 from schemas.errors import InvalidMessage
 from schemas.status import TERMINAL_STATES, StatusEvent
 
@@ -20,7 +22,6 @@ _SILENT_SECONDS = 30.0
 """A broker responds to a fetch of nothing after half a second."""
 _LOOK_BACK = 500
 _LONGEST_LOOK_BACK = 100_000
-_TOPIC_ID = "ce_topicid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class OnceEach:
     """The id of the jobs topic. One that was made anew counts its offsets from 0 again."""
     earlier_ids: set[str] = field(default_factory=set)
 
-    def read(self, record: "ConsumerRecord[bytes, bytes]") -> StatusEvent | None:
+    def read(self, record: AnyRecord) -> StatusEvent | None:
         """Read an event. Return None for a record to drop, also if it is no event."""
         try:
             event = StatusEvent.read(record.value)
@@ -113,7 +114,7 @@ async def follow(
 
 async def _start(
     settings: KafkaSettings,
-    reader: AIOKafkaConsumer,
+    reader: Reader,
     partition: TopicPartition,
     from_offset: int | None,
     *,
@@ -139,7 +140,7 @@ async def _start(
 
 async def _look_back(
     settings: KafkaSettings,
-    reader: AIOKafkaConsumer,
+    reader: Reader,
     partition: TopicPartition,
     start: int,
     once: OnceEach,
@@ -160,7 +161,7 @@ async def _look_back(
 
 
 async def _polls(
-    reader: AIOKafkaConsumer, partition: TopicPartition, once: OnceEach
+    reader: Reader, partition: TopicPartition, once: OnceEach
 ) -> AsyncGenerator[Sequence[Followed], None]:
     while True:
         records = await poll(reader, partition)
@@ -168,9 +169,7 @@ async def _polls(
         yield [Followed(offset, event) for offset, event in events if event is not None]
 
 
-async def poll(
-    reader: AIOKafkaConsumer, partition: TopicPartition
-) -> Sequence["ConsumerRecord[bytes, bytes]"]:
+async def poll(reader: Reader, partition: TopicPartition) -> Sequence[AnyRecord]:
     """Return the next records, which may be none.
 
     Raises:
@@ -183,17 +182,17 @@ async def poll(
             f"Kafka has not answered for {_SILENT_SECONDS:g} s. What was read so far is right;"
             " go on from its last offset when Kafka is back"
         )
-    records: Sequence[ConsumerRecord[bytes, bytes]] = found.get(partition, ())
+    records: Sequence[AnyRecord] = found.get(partition, ())
     return records
 
 
-async def _commit(reader: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
+async def _commit(reader: Reader, partition: TopicPartition, offset: int) -> None:
     await reader.commit({partition: OffsetAndMetadata(offset, "")})
 
 
-def _topic_id(record: "ConsumerRecord[bytes, bytes]") -> str:
+def _topic_id(record: AnyRecord) -> str:
     """Return the id of the jobs topic that an event speaks of. Older events don't have it."""
     for name, value in record.headers:
-        if name == _TOPIC_ID and value:
+        if name == cloud_events.TOPIC_ID and value:
             return bytes(value).decode(errors="replace")
     return ""

@@ -1,17 +1,20 @@
 """The line as a tool finds it: its topics, and connections to them that end in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from consumer.kafka.clients import stop_consumer, stop_producer
+from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import Reader
+from consumer.kafka.topic_ids import topic_id
 from consumer.kafka.topics import HOW_TO_MEND
 from consumer.settings import KafkaSettings
 from producer_tools.errors import ServiceError
@@ -26,8 +29,8 @@ class LineIdentity:
 
     cluster_id: str
     """The id of the Kafka cluster."""
-    topics: tuple[str, ...]
-    """The names of the topics that were asked for."""
+    topics: Mapping[str, str]
+    """The topics that were asked for, and their ids. Brokers of before Kafka 3.1 have no ids."""
 
 
 def unreachable(settings: KafkaSettings, error: BaseException) -> ServiceError:
@@ -55,25 +58,30 @@ async def find_line(settings: KafkaSettings, topics: Sequence[str]) -> LineIdent
             partitions = {
                 topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()
             }
+            _check_topics(topics, partitions)
+            ids = {name: await topic_id(admin._client, name) for name in topics}
     except (KafkaError, TimeoutError) as error:
         raise unreachable(settings, error) from error
     finally:
         await admin.close()
+    return LineIdentity(str(cluster["cluster_id"]), ids)
+
+
+def _check_topics(topics: Sequence[str], partitions: Mapping[str, int]) -> None:
     for name in topics:
         if partitions.get(name) != 1:
             found = f"{partitions[name]} partitions, not 1" if name in partitions else "no topic"
             raise ServiceError(f"There is {found} for {name}: {HOW_TO_MEND}")
-    return LineIdentity(str(cluster["cluster_id"]), tuple(topics))
 
 
 @asynccontextmanager
-async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[Reader]:
     """Open a reader of committed records. Every reader of the tools is opened here.
 
     Raises:
         ServiceError: Kafka can't be reached.
     """
-    reader = AIOKafkaConsumer(
+    reader = Reader(
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",
@@ -94,9 +102,7 @@ async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[
         await stop_consumer(reader)
 
 
-async def offsets(
-    settings: KafkaSettings, reader: AIOKafkaConsumer, partition: TopicPartition
-) -> range:
+async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicPartition) -> range:
     """Return the offsets from the topic's first record to its end, as this reader sees them.
 
     Raises:
@@ -155,3 +161,19 @@ async def group_members(settings: KafkaSettings) -> int:
         await admin.close()
     # Each group: error, name, state, protocol type, protocol, members.
     return sum(len(group[5]) for group in answer.groups)
+
+
+async def halted_behind(settings: KafkaSettings) -> int | None:
+    """Return the last settled record of a line that halted for dead letters in a row.
+
+    None: it hasn't halted. `maskline resume` lifts the halt.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            jobs = TopicPartition(settings.jobs_topic, 0)
+            return (await read_committed_offset(settings, jobs)).halted_after
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from consumer.kafka.connection import connection_options
+from consumer.kafka.committed import read_committed_offset
+from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import LineIdentity, find_line, offsets, open_reader, unreachable
 from producer_tools.errors import ServiceError
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 def identity(line: LineIdentity, group: str) -> str:
     """Return what a view's file is made of, as text."""
-    return json.dumps([line.cluster_id, *line.topics, group])
+    return json.dumps([line.cluster_id, *line.topics.items(), group])
 
 
 class Folder:
@@ -63,8 +63,9 @@ class Folder:
             name: TopicPartition(name, 0)
             for name in (settings.jobs_topic, settings.status_topic, settings.control_topic)
         }
+        self._jobs = self._partitions[settings.jobs_topic]
         self._topics: LineTopics
-        self._reader: AIOKafkaConsumer
+        self._reader: Reader
         self._connection: sqlite3.Connection
         # One thread has the connection, one after another: no fold waits on the event loop.
         self._thread = ThreadPoolExecutor(1, "view")
@@ -74,15 +75,14 @@ class Folder:
         self._identity = ""
         self._opened = AsyncExitStack()
         self._settled_before: int | None = None
-        self._checked_at = 0.0
+        self._gone_before = 0
+        self._checked_at = time.monotonic()
         self._swept_at = 0.0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             opening.callback(self._thread.shutdown)
-            line = await find_line(self._settings, tuple(self._partitions))
-            self._topics = LineTopics(*self._partitions)
-            self._identity = identity(line, self._settings.consumer_group)
+            await self._identify()
             opening.enter_context(locked(self._path))
             self._connection = await self._run(partial(open_writer, self._path, self._identity))
             opening.push_async_callback(self._run, self._connection.close)
@@ -93,6 +93,13 @@ class Folder:
             opening.push_async_callback(self._end_fold)
             self._opened = opening.pop_all()
         return self
+
+    async def _identify(self) -> None:
+        """Find out which line this is."""
+        line = await find_line(self._settings, tuple(self._partitions))
+        jobs, status, control = self._partitions
+        self._topics = LineTopics(jobs, status, control, jobs_id=line.topics[jobs])
+        self._identity = identity(line, self._settings.consumer_group)
 
     async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
@@ -139,6 +146,7 @@ class Folder:
             await asyncio.wait([self._folding])
 
     async def _fold_next(self) -> None:
+        passed_through = await self._passed_through()
         found = await self._poll()
         jobs_end = None
         if self._waiting:  # events whose jobs have not been read yet
@@ -148,7 +156,6 @@ class Folder:
             name: await self._reader.position(partition)
             for name, partition in self._partitions.items()
         }
-        passed_through = await self._passed_through()
         moved = positions != self._positions or status or passed_through >= 0
         if moved or time.monotonic() - self._swept_at > _SWEEP_SECONDS:
             arrived = Arrived(
@@ -210,6 +217,7 @@ class Folder:
             await self._run(self._rebuild)
             stored = {}
         self._waiting = []
+        self._gone_before = there[self._topics.jobs].start
         # No `await` between the two: aiokafka would choose an offset of its own.
         self._reader.assign(list(self._partitions.values()))
         for name, partition in self._partitions.items():
@@ -227,32 +235,37 @@ class Folder:
         only when it is seen a second time, and all events up to now have been read.
         """
         if time.monotonic() - self._checked_at < _CHECK_SECONDS:
-            return -1
+            gone_before, self._gone_before = self._gone_before, 0
+            return gone_before - 1
         self._checked_at = time.monotonic()
-        first = (await self._offsets(self._topics.jobs)).start
-        before, self._settled_before = self._settled_before, await self._committed()
-        ends = {self._topics.status: (await self._offsets(self._topics.status)).stop}
-        status = self._partitions[self._topics.status]
-        open_end = self._reader.last_stable_offset(status) != self._reader.highwater(status)
-        if before is None or open_end or self._behind(ends):
-            return first - 1
-        return max(first, min(before, self._settled_before or 0)) - 1
-
-    async def _committed(self) -> int | None:
-        """Return the offset that the line's group has committed."""
-        admin = AIOKafkaAdminClient(**connection_options(self._settings))
-        jobs = self._partitions[self._topics.jobs]
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
-                await admin.start()
-                found = await admin.list_consumer_group_offsets(
-                    self._settings.consumer_group, partitions=[jobs]
-                )
+                committed = await read_committed_offset(self._settings, self._jobs)
         except (KafkaError, TimeoutError):
-            return None  # the coordinator may be moving: the next check will tell
-        finally:
-            await admin.close()
-        return found[jobs].offset if jobs in found and found[jobs].offset >= 0 else None
+            return -1  # the coordinator may be moving: the next check will tell
+        if committed.topic_id != self._topics.jobs_id:
+            await self._begin_anew()
+            return -1
+        settled = None if committed.made_anew else committed.offset
+        before, self._settled_before = self._settled_before, settled
+        first = (await self._offsets(self._topics.jobs)).start
+        if before is None or settled is None or not await self._has_all_events():
+            return first - 1
+        return max(first, min(before, settled)) - 1
+
+    async def _has_all_events(self) -> bool:
+        """Return whether all events of committed transactions are folded, and none is open."""
+        status = self._partitions[self._topics.status]
+        if self._reader.last_stable_offset(status) != self._reader.highwater(status):
+            return False
+        return not self._behind({status.topic: (await self._offsets(status.topic)).stop})
+
+    async def _begin_anew(self) -> None:
+        """Rebuild the file: the jobs topic was made anew."""
+        await self._identify()
+        await self._run(self._rebuild)
+        self._settled_before = None
+        await self._seek()
 
     def _behind(self, ends: Mapping[str, int]) -> bool:
         return any(self._positions[name] < end for name, end in ends.items())

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from consumer.kafka.reader import UnreadableRecord
+from schemas import cloud_events
 from schemas.control import Cancel
 from schemas.errors import InvalidMessage
 from schemas.job import Batch, Job
@@ -19,7 +21,6 @@ KNOWN_METADATA = ("filename", "instruction", "seed", "system_prompt", "idempoten
 """What the gateway and the tools write into a job's metadata."""
 _MAX_TEXT = 4000
 _MAX_KEY = 128
-_TOPIC_ID = "ce_topicid"
 
 
 class RawRecord(Protocol):
@@ -67,10 +68,9 @@ class EventFacts:
 
 def read_job(record: RawRecord) -> JobFacts:
     """Read a record of the jobs topic, whatever is in it."""
-    reason = str(getattr(record, "reason", ""))
     try:
-        if reason:
-            raise InvalidMessage(reason)
+        if isinstance(record, UnreadableRecord):
+            raise InvalidMessage(record.reason)
         job = Job.read(record.value)
     except InvalidMessage as error:
         return _unreadable_job(record, str(error)[:1000])
@@ -125,7 +125,7 @@ def read_event(record: RawRecord, *, jobs_topic: str, jobs_topic_id: str) -> Eve
 
     An event may name another topic's id: that of a jobs topic that was made anew since then.
     """
-    if record.value is None:
+    if record.value is None or isinstance(record, UnreadableRecord):
         return None
     try:
         event = StatusEvent.model_validate_json(record.value, context=READ_CONTEXT)
@@ -133,7 +133,9 @@ def read_event(record: RawRecord, *, jobs_topic: str, jobs_topic_id: str) -> Eve
         return None
     if event.replay_id is not None or event.source.topic != jobs_topic:
         return None
-    named = next((value for name, value in record.headers if name == _TOPIC_ID and value), b"")
+    named = next(
+        (value for name, value in record.headers if name == cloud_events.TOPIC_ID and value), b""
+    )
     if named and jobs_topic_id and named.decode(errors="replace") != jobs_topic_id:
         return None
     return EventFacts(event, record.offset, record.timestamp, record.value.decode())

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import find_line, offsets, open_reader
 from producer_tools.errors import ViewError
@@ -104,7 +105,7 @@ class WatchedView:
         self._thread = ThreadPoolExecutor(1, "view")
         self._names = (settings.jobs_topic, settings.status_topic, settings.control_topic)
         self._connection: sqlite3.Connection
-        self._reader: AIOKafkaConsumer
+        self._reader: Reader
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -76,9 +76,9 @@ class ToolLine:
             committer.assign([partition])
             await committer.commit({partition: offset})
 
-    async def delete_topics(self) -> None:
-        """Delete the line's topics, and wait until they are gone."""
-        names = {
+    async def delete_topics(self, *only: str) -> None:
+        """Delete these topics of the line, or all, and wait until they are gone."""
+        names = set(only) or {
             self.kafka.jobs_topic,
             self.kafka.status_topic,
             self.kafka.control_topic,

@@ -1,6 +1,7 @@
 """Following the status topic: each event of the line once, whatever else is in the topic."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from producer_tools.client.following import Followed, follow
 from producer_tools.errors import ServiceError
 from tests.integration.tools.conftest import ToolLine
+from tests.support.raw_batches import Latin, batch_of, repacked, send_batch
 
 pytestmark = pytest.mark.integration
 
@@ -104,3 +106,12 @@ async def test_a_jobs_topic_made_anew_begins_anew(tool_line: ToolLine) -> None:
     await tool_line.event("completed", 0, headers=new)
     found = await take(follow(tool_line.kafka, from_offset=0), 3)
     assert [("completed", 9), ("processing", 0), ("completed", 0)] == said(found)
+
+
+async def test_records_that_no_client_can_read_are_dropped(tool_line: ToolLine) -> None:
+    servers, topic = tool_line.kafka.kafka_bootstrap_servers, tool_line.kafka.status_topic
+    await send_batch(servers, topic, batch_of([(b"b", b"{}", [(Latin("x"), b"")])]))
+    bomb = repacked(batch_of([(b"d", bytes(20_000_000), [])]), "gzip", gzip.compress)
+    await send_batch(servers, topic, bomb)
+    await tool_line.event("completed", 0)
+    assert [("completed", 0)] == said(await take(follow(tool_line.kafka, from_offset=0), 1))

@@ -1,6 +1,7 @@
 """The view on a real Kafka: killed anywhere it stays right, and it knows whose file it has."""
 
 import asyncio
+import gzip
 import multiprocessing
 import os
 import random
@@ -10,9 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.kafka import topics
+from consumer.kafka.topic_ids import topic_id
 from producer_tools.errors import DiskFullError, ServiceError, ViewError
 from producer_tools.view import file, view
 from producer_tools.view.file import LockedError, open_reader
@@ -23,6 +26,7 @@ from producer_tools.view.view import SharedView
 from schemas.control import Cancel
 from tests.integration.tools.conftest import ToolLine, event, job_json
 from tests.integration.tools.folding import fold_and_tell, hold
+from tests.support.raw_batches import Latin, batch_of, repacked, send_batch
 from tests.unit.tools.view.reference import expected_rows
 
 pytestmark = pytest.mark.integration
@@ -317,3 +321,56 @@ async def test_records_before_the_committed_offset_were_passed_over(
         story = await folder.ask(lambda queries: queries.record(second))
         assert story is not None
         assert Shown.QUEUED is story.row.shown
+
+
+async def test_batches_that_no_client_can_read_are_rows(tool_line: ToolLine, path: Path) -> None:
+    """A bomb, and a header whose name is no UTF-8: their neighbours are read."""
+    servers = tool_line.kafka.kafka_bootstrap_servers
+    good = job_json("good")
+    odd = batch_of([(b"a", good, []), (b"b", good, [(Latin("x"), b"")]), (b"c", good, [])])
+    bomb = repacked(batch_of([(b"d", bytes(20_000_000), [])]), "gzip", gzip.compress)
+    kafka = tool_line.kafka
+    await send_batch(servers, kafka.jobs_topic, odd)
+    await send_batch(servers, kafka.jobs_topic, bomb)
+    for topic in (kafka.status_topic, kafka.control_topic):
+        await send_batch(servers, topic, odd)
+        await send_batch(servers, topic, bomb)
+    await tool_line.event("completed", 0)
+    failed, queued, completed = Shown.FAILED, Shown.QUEUED, Shown.COMPLETED
+    assert {0: completed, 1: failed, 2: queued, 3: failed} == await states(tool_line, path)
+
+
+async def test_records_that_retention_took_were_passed_over(
+    tool_line: ToolLine, path: Path, admin: AIOKafkaAdminClient
+) -> None:
+    first, second = await tool_line.job("a"), await tool_line.job("b")
+    assert {first: Shown.QUEUED, second: Shown.QUEUED} == await states(tool_line, path)
+    partition = TopicPartition(tool_line.kafka.jobs_topic, 0)
+    await admin.delete_records({partition: RecordsToDelete(second)})
+    await tool_line.job("c")
+    found = await states(tool_line, path)
+    assert [Shown.FAILED, Shown.QUEUED, Shown.QUEUED] == list(found.values())[::-1]
+
+
+async def test_a_jobs_topic_made_anew_is_noticed(
+    tool_line: ToolLine, path: Path, monkeypatch: pytest.MonkeyPatch, admin: AIOKafkaAdminClient
+) -> None:
+    """By its id, however many records it has; the events of the one before mean nothing."""
+    monkeypatch.setattr("producer_tools.view.folder._CHECK_SECONDS", 0.1)
+    old = await topic_id(admin._client, tool_line.kafka.jobs_topic)
+    await tool_line.job("old")
+    await tool_line.event("completed", 0, headers=[("ce_topicid", old.encode())])
+    async with Folder(tool_line.kafka, path) as folder, asyncio.timeout(60):
+        await folder.catch_up()
+        await tool_line.delete_topics(tool_line.kafka.jobs_topic)
+        await topics.create(tool_line.kafka)
+        for number in range(3):
+            await tool_line.job(f"new{number}")
+        found = None
+        while found is None:
+            await folder.fold_next()
+            found = await folder.ask(lambda queries: queries.job("new2"))
+        page = await folder.ask(lambda queries: queries.page(limit=10))
+    assert [("new2", Shown.QUEUED), ("new1", Shown.QUEUED), ("new0", Shown.QUEUED)] == [
+        (row.job_id, row.shown) for row in page.rows
+    ]
