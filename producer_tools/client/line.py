@@ -1,10 +1,10 @@
 """The line as a tool finds it: its topics, and connections to them that end in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,8 +19,11 @@ from consumer.kafka.topics import HOW_TO_MEND
 from consumer.settings import KafkaSettings
 from producer_tools.errors import ServiceError
 
+T = TypeVar("T")
+
 REACH_SECONDS = 20.0
 """The longest wait for a broker's response."""
+_ASK_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +153,18 @@ async def group_members(settings: KafkaSettings) -> int:
     Raises:
         ServiceError: Kafka doesn't answer.
     """
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    try:
-        async with asyncio.timeout(REACH_SECONDS):
+
+    async def ask() -> int:
+        admin = AIOKafkaAdminClient(**connection_options(settings))
+        try:
             await admin.start()
             (answer,) = await admin.describe_consumer_groups([settings.consumer_group])
-    except (KafkaError, TimeoutError) as error:
-        raise unreachable(settings, error) from error
-    finally:
-        await admin.close()
-    # Each group: error, name, state, protocol type, protocol, members.
-    return sum(len(group[5]) for group in answer.groups)
+        finally:
+            await admin.close()
+        # Each group: error, name, state, protocol type, protocol, members.
+        return sum(len(group[5]) for group in answer.groups)
+
+    return await _ask_coordinator(settings, ask)
 
 
 async def halted_behind(settings: KafkaSettings) -> int | None:
@@ -171,9 +175,24 @@ async def halted_behind(settings: KafkaSettings) -> int | None:
     Raises:
         ServiceError: Kafka doesn't answer.
     """
+    jobs = TopicPartition(settings.jobs_topic, 0)
+
+    async def ask() -> int | None:
+        return (await read_committed_offset(settings, jobs)).halted_after
+
+    return await _ask_coordinator(settings, ask)
+
+
+async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the group's coordinator, again while it is moving or Kafka makes its first one."""
     try:
         async with asyncio.timeout(REACH_SECONDS):
-            jobs = TopicPartition(settings.jobs_topic, 0)
-            return (await read_committed_offset(settings, jobs)).halted_after
+            while True:
+                try:
+                    return await ask()
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
     except (KafkaError, TimeoutError) as error:
         raise unreachable(settings, error) from error
