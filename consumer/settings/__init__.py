@@ -13,6 +13,7 @@ from consumer.settings.line import LineSettings
 from consumer.settings.models import ModelSettings
 from consumer.settings.s3 import S3Settings
 from consumer.settings.serving import ServingSettings
+from consumer.settings.view import ViewSettings
 
 __all__ = [
     "CallbackSettings",
@@ -23,6 +24,7 @@ __all__ = [
     "S3Settings",
     "ServingSettings",
     "Settings",
+    "ViewSettings",
     "load",
 ]
 

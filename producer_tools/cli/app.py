@@ -9,9 +9,23 @@ from typer.core import TyperGroup
 
 from consumer.errors import StartError
 from producer_tools.cli.output import print_message
+from producer_tools.errors import ToolError
 from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
-COMMANDS = ("consume", "demo", "topics", "resume", "models", "schemas")
+COMMANDS = (
+    "consume",
+    "topics",
+    "submit",
+    "status",
+    "watch",
+    "jobs",
+    "stats",
+    "cancel",
+    "resume",
+    "models",
+    "schemas",
+    "demo",
+)
 MODEL_EXIT = 4
 SERVICE_EXIT = 3
 
@@ -37,7 +51,6 @@ app = typer.Typer(
     name="maskline",
     help="Photos of people come in on Kafka, body-region masks come out: in order, exactly once.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -51,11 +64,11 @@ def main() -> None:
     """Run `maskline`. If a command can't start, print the reason and exit with its code.
 
     The code is 2 for wrong settings, 3 if a service can't be reached, 4 if a model is missing or
-    broken.
+    broken, 130 after Ctrl-C.
     """
     try:
         app()
-    except StartError as error:
+    except (StartError, ToolError) as error:
         print_message(f"maskline: {error}")
         sys.exit(error.exit_code)
     except ModelError as error:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 
 # A table that isn't written to a terminal may be wider than 80 columns.
@@ -31,6 +32,19 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to write the
 def stderr_console() -> Console:
     """Return the console for messages and progress: stderr, without colours if NO_COLOR is set."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    """Return a bar on stderr, which is shown on a terminal only."""
+    console = stderr_console()
+    return Progress(
+        *columns,
+        console=console,
+        transient=transient,
+        disable=not console.is_terminal,
+        # rich would write our data to stderr as well, also if stdout is a pipe.
+        redirect_stdout=sys.stdout.isatty(),
+    )
 
 
 def print_message(text: str) -> None:

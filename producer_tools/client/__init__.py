@@ -1,1 +1,1 @@
-"""Uses a line from outside: `jobs` submits photos, `status_events` follows what becomes of them."""
+"""Uses a line from outside: `client` submits, waits, follows and cancels."""

@@ -7,6 +7,7 @@ stages    milliseconds of each stage of a photo, beside what we aim at
 standby   seconds until a warm standby goes on, and how long a rolling restart stands still:
           takes minutes, so only when named
 joins     when jobs begin while 20 replicas join and leave: takes minutes, so only when named
+view      the view of a million jobs: folding, memory and answers: takes minutes, so only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
 against   processor time a photo, this checkout against another (--checkout): only when named
 """
@@ -22,10 +23,10 @@ from consumer.settings import Settings
 from consumer.telemetry import log
 from producer_tools.local.stack import LocalStack
 from segmentation.catalog.catalog import Catalog
-from tests.benchmarks import against, joins, loop, memory, settling, speed, stages, standby
+from tests.benchmarks import against, joins, loop, memory, settling, speed, stages, standby, view
 from tests.benchmarks.photos import photos
 
-NAMES = ("speed", "settling", "loop", "stages", "standby", "joins", "memory", "against")
+NAMES = ("speed", "settling", "loop", "stages", "standby", "joins", "view", "memory", "against")
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
     parser.add_argument("--count", type=int, default=240, help="photos of a round of speed (240)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
-    parser.add_argument("--jobs", type=int, default=memory.JOBS, help="jobs of memory (3000)")
+    parser.add_argument("--jobs", type=int, help="jobs of memory (3000) or view (1000000)")
     parser.add_argument("--checkout", type=Path, help="the folder that against compares with")
     given = parser.parse_args()
     if "against" in given.names and not given.checkout:
@@ -74,8 +75,10 @@ def run(given: argparse.Namespace) -> None:
                 standby.measure(stack, rounds=given.rounds)
             elif name == "joins":
                 joins.measure(stack)
+            elif name == "view":
+                view.measure(stack, jobs=given.jobs or view.JOBS)
             elif name == "memory":
-                memory.measure(stack, jobs=given.jobs)
+                memory.measure(stack, jobs=given.jobs or memory.JOBS)
             else:
                 against.measure(
                     stack,

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.settings import Settings
 from producer_tools.local.stack import LocalStack
-from tests.benchmarks import memory, settling, speed
+from tests.benchmarks import memory, settling, speed, view
 from tests.benchmarks.photos import photos
 
 pytestmark = pytest.mark.integration
@@ -33,3 +33,11 @@ def test_memory_stays_where_it_is(stack: LocalStack) -> None:
     """After 100 jobs it has seen most sizes."""
     growth = memory.measure(stack, jobs=200, settled_in=100, largest=4.0)
     assert growth < 0.2
+
+
+def test_the_view_folds_and_answers(stack: LocalStack) -> None:
+    """Nothing is missing, and its memory is bounded. How fast it is, a busy machine can't judge."""
+    figures = view.measure(stack, jobs=6000, live_seconds=2)
+    assert figures.per_second > 200
+    assert figures.grown_mib < 100
+    assert figures.job_ms < 500

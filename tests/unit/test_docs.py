@@ -11,6 +11,7 @@ from consumer.settings import (
     ModelSettings,
     S3Settings,
     ServingSettings,
+    ViewSettings,
 )
 from consumer.telemetry.metrics import Metrics
 
@@ -25,6 +26,7 @@ GROUPS = (
     ImageSettings,
     CallbackSettings,
     ServingSettings,
+    ViewSettings,
 )
 
 

@@ -9,16 +9,16 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from aiokafka.errors import KafkaError
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from consumer.kafka import topics
-from consumer.settings import KafkaSettings
+from consumer.settings import KafkaSettings, S3Settings, load
 from producer_tools.cli.output import Format, print_message, stderr_console, write_rows
+from producer_tools.contact_sheet import Tile, contact_sheet
+from producer_tools.errors import ToolError
 from producer_tools.local import ports
 from producer_tools.local.consumer_process import ConsumerProcess
-from producer_tools.local.demo.contact_sheet import Tile, contact_sheet
 from producer_tools.local.demo.jobs import DemoJobs
 from producer_tools.local.demo.photos import find_photos
 from producer_tools.local.errors import DiedAtStartError, LocalStackError, NoPhotosError
@@ -90,7 +90,7 @@ def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -
     except DiedAtStartError as error:
         print_message(f"maskline demo: {error}")
         return error.returncode if error.returncode in (2, 4) else 3
-    except (LocalStackError, KafkaError, BotoCoreError, ClientError, OSError) as error:
+    except (LocalStackError, ToolError, BotoCoreError, ClientError, OSError) as error:
         print_message(f"maskline demo: {error or repr(error)}")
         return 3
     except KeyboardInterrupt:
@@ -122,7 +122,7 @@ def run_demo(
 
     Raises:
         LocalStackError: The stack or the consumer can't start, or has ended.
-        KafkaError, BotoCoreError, ClientError: Kafka or S3 failed.
+        ToolError, BotoCoreError, ClientError: Kafka or S3 failed.
     """
     jobs = dict(zip(name_jobs(photos), photos, strict=True))
     out.mkdir(parents=True, exist_ok=True)
@@ -133,10 +133,11 @@ def run_demo(
         asyncio.run(topics.create(kafka))
         console.print("Starting the consumer …")
         with ConsumerProcess(stack.environment(), folder=out) as consumer:
+            os.environ.update(stack.s3.client_environment())  # S3's keys come from there
             s3 = stack.s3.client()
             servers = (consumer, stack.kafka, stack.s3, stack.mask_assets)
             events = asyncio.run(
-                DemoJobs(jobs, kafka, s3, servers).submit_and_follow(timeout, console)
+                DemoJobs(jobs, kafka, load(S3Settings), servers).submit_and_follow(timeout, console)
             )
             masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
     results = [

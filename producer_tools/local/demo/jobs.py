@@ -4,21 +4,19 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from consumer.kafka.connection import connection_options
-from consumer.settings import KafkaSettings
-from producer_tools.client.jobs import SendJob, job_sender, submit_photo
-from producer_tools.client.status_events import status_reader
+from consumer.settings import KafkaSettings, S3Settings
+from producer_tools.client.client import Client
+from producer_tools.client.new_job import NewJob
 from producer_tools.local.errors import LocalStackError
 from producer_tools.local.server import LocalServer
-from producer_tools.local.stack import UPLOAD_BUCKET
 from schemas.status import TERMINAL_STATES, StatusEvent
 
 _USER = "demo"
+_LOOK_SECONDS = 0.1
 
 
 class DemoJobs:
@@ -28,7 +26,7 @@ class DemoJobs:
         self,
         jobs: Mapping[str, Path],
         kafka: KafkaSettings,
-        s3: Any,
+        s3: S3Settings,
         servers: Sequence[LocalServer],
     ) -> None:
         """`servers` must run until all jobs have ended."""
@@ -43,51 +41,53 @@ class DemoJobs:
 
         Raises:
             LocalStackError: A server ended.
-            KafkaError, BotoCoreError, ClientError: Kafka or S3 failed.
+            ToolError: Kafka or S3 failed, or a photo can't be read.
         """
-        options = connection_options(self._kafka)
         end = time.monotonic() + timeout
-        async with (
-            status_reader(options, topic=self._kafka.status_topic) as next_events,
-            job_sender(options, topic=self._kafka.jobs_topic) as send,
-        ):
-            submission = asyncio.create_task(self._submit(send))
+        async with Client(self._kafka, self._s3) as client:
+            start = await client.status_end()
+            tasks = [
+                asyncio.create_task(self._submit(client)),
+                asyncio.create_task(self._follow(client, start)),
+            ]
             try:
                 with _bar(console) as bar:
                     progress = bar.add_task(self._description(), total=len(self._jobs))
                     while self._ended_count() < len(self._jobs) and time.monotonic() < end:
-                        self._check_running(submission)
-                        self._remember(await next_events())
+                        self._check_running(tasks)
+                        await asyncio.sleep(_LOOK_SECONDS)
                         bar.update(
                             progress, completed=self._ended_count(), description=self._description()
                         )
             finally:
-                submission.cancel()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         return self._latest
 
-    async def _submit(self, send: SendJob) -> None:
-        for job_id, photo in self._jobs.items():
-            await submit_photo(
-                photo, job_id=job_id, user_id=_USER, s3=self._s3, bucket=UPLOAD_BUCKET, send=send
-            )
+    async def _submit(self, client: Client) -> None:
+        jobs = [
+            NewJob(photo=photo, user_id=_USER, job_id=job_id)
+            for job_id, photo in self._jobs.items()
+        ]
+        async for _ in client.submit_many(jobs):
+            pass
 
-    def _check_running(self, submission: asyncio.Task[None]) -> None:
-        if submission.done():
-            submission.result()
+    async def _follow(self, client: Client, start: int) -> None:
+        async for followed in client.follow(from_offset=start):
+            if followed.event.job_id in self._jobs:
+                self._latest[followed.event.job_id or ""] = followed.event
+
+    def _check_running(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            if task.done():
+                task.result()
         for server in self._servers:
             if not server.child.running:
                 raise LocalStackError(
                     f"{server.name} ended while jobs were under way. The end of its log:\n"
                     f"{server.child.log_tail()}"
                 )
-
-    def _remember(self, events: Sequence[StatusEvent]) -> None:
-        for event in events:
-            job_id = event.job_id or ""
-            before = self._latest.get(job_id)
-            # An event that comes after the terminal event is an older one.
-            if job_id in self._jobs and not (before and before.state in TERMINAL_STATES):
-                self._latest[job_id] = event
 
     def _ended_count(self) -> int:
         return sum(event.state in TERMINAL_STATES for event in self._latest.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from producer_tools.local.demo.contact_sheet import Tile, contact_sheet
+from producer_tools.contact_sheet import Tile, contact_sheet
 
 
 def encoded(image: Image.Image, form: str = "PNG", **how: object) -> bytes:

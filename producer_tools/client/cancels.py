@@ -1,0 +1,71 @@
+"""Writes cancels to the control topic."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from consumer.kafka.clients import stop_consumer
+from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import Reader
+from consumer.settings import KafkaSettings
+from producer_tools.client.line import REACH_SECONDS, open_producer, unreachable
+from schemas.control import Cancel
+
+
+async def write_cancels(
+    settings: KafkaSettings, job_ids: Sequence[str], *, reason: str | None = None
+) -> int:
+    """Ask the line to cancel the jobs: all of them or, if this fails, none.
+
+    A cancel holds for the records that a job has now, and not for one that is submitted later.
+    For a batch, give its last job first: then none of it begins behind one that is cancelled.
+
+    Args:
+        settings: The line.
+        job_ids: The jobs.
+        reason: Why, as free text of at most 500 characters.
+
+    Returns:
+        The end of the jobs topic: records before it are cancelled.
+
+    Raises:
+        ServiceError: Kafka can't be reached, or refuses us.
+        ValueError: A name that no job can have, or a reason that is too long.
+    """
+    now = datetime.now(UTC)
+    try:
+        end = await _end(settings)
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    cancels = [
+        Cancel(job_id=job_id, before_offset=end, requested_at=now, reason=reason)
+        for job_id in job_ids
+    ]
+    transaction = f"{settings.consumer_group}-cancel-{uuid.uuid4()}"
+    async with open_producer(settings, transactional_id=transaction) as producer:
+        try:
+            async with asyncio.timeout(REACH_SECONDS), producer.transaction():
+                for cancel in cancels:
+                    await producer.send(
+                        settings.control_topic, cancel.write(), key=cancel.job_id.encode()
+                    )
+        except (KafkaError, TimeoutError) as error:
+            raise unreachable(settings, error) from error
+    return end
+
+
+async def _end(settings: KafkaSettings) -> int:
+    """Return the end of the jobs topic, transactions that are still open included."""
+    partition = TopicPartition(settings.jobs_topic, 0)
+    reader = Reader(**connection_options(settings))
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await reader.start()
+            end: int = (await reader.end_offsets([partition]))[partition]
+            return end
+    finally:
+        await stop_consumer(reader)

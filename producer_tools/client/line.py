@@ -1,0 +1,198 @@
+"""The line as a tool finds it: its topics, and connections to them that end in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from consumer.kafka.clients import stop_consumer, stop_producer
+from consumer.kafka.committed import read_committed_offset
+from consumer.kafka.connection import connection_options
+from consumer.kafka.reader import Reader
+from consumer.kafka.topic_ids import topic_id
+from consumer.kafka.topics import HOW_TO_MEND
+from consumer.settings import KafkaSettings
+from producer_tools.errors import ServiceError
+
+T = TypeVar("T")
+
+REACH_SECONDS = 20.0
+"""The longest wait for a broker's response."""
+_ASK_AGAIN_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class LineIdentity:
+    """What distinguishes this line from every other."""
+
+    cluster_id: str
+    """The id of the Kafka cluster."""
+    topics: Mapping[str, str]
+    """The topics that were asked for, and their ids. Brokers of before Kafka 3.1 have no ids."""
+
+
+def unreachable(settings: KafkaSettings, error: BaseException) -> ServiceError:
+    """Return the error of a Kafka that can't be used."""
+    reason = str(error) or f"no answer within {REACH_SECONDS:g} s"
+    return ServiceError(
+        f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
+        f" {reason}"
+    )
+
+
+async def find_line(settings: KafkaSettings, topics: Sequence[str]) -> LineIdentity:
+    """Check that the topics exist, each with one partition, and return the line's identity.
+
+    A client that asks for a topic by its name may create it, so this comes before all else.
+
+    Raises:
+        ServiceError: Kafka can't be reached, or a topic is missing or has several partitions.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await admin.start()
+            cluster = await admin.describe_cluster()
+            partitions = {
+                topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()
+            }
+            _check_topics(topics, partitions)
+            ids = {name: await topic_id(admin._client, name) for name in topics}
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    finally:
+        await admin.close()
+    return LineIdentity(str(cluster["cluster_id"]), ids)
+
+
+def _check_topics(topics: Sequence[str], partitions: Mapping[str, int]) -> None:
+    for name in topics:
+        if partitions.get(name) != 1:
+            found = f"{partitions[name]} partitions, not 1" if name in partitions else "no topic"
+            raise ServiceError(f"There is {found} for {name}: {HOW_TO_MEND}")
+
+
+@asynccontextmanager
+async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[Reader]:
+    """Open a reader of committed records. Every reader of the tools is opened here.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    reader = Reader(
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        **options,
+        **connection_options(settings),
+    )
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await reader.start()
+    except BaseException as error:
+        await stop_consumer(reader)
+        if isinstance(error, KafkaError | TimeoutError):
+            raise unreachable(settings, error) from error
+        raise
+    try:
+        yield reader
+    finally:
+        await stop_consumer(reader)
+
+
+async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicPartition) -> range:
+    """Return the offsets from the topic's first record to its end, as this reader sees them.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            first = (await reader.beginning_offsets([partition]))[partition]
+            end = (await reader.end_offsets([partition]))[partition]
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    return range(first, end)
+
+
+@asynccontextmanager
+async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """Open an idempotent producer.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    producer = AIOKafkaProducer(
+        enable_idempotence=True,
+        request_timeout_ms=int(REACH_SECONDS * 1000),
+        **options,
+        **connection_options(settings),
+    )
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await producer.start()
+    except BaseException as error:
+        await stop_producer(producer)
+        if isinstance(error, KafkaError | TimeoutError):
+            raise unreachable(settings, error) from error
+        raise
+    try:
+        yield producer
+    finally:
+        await stop_producer(producer)
+
+
+async def group_members(settings: KafkaSettings) -> int:
+    """Return how many consumers are in the line's group: its owner, and the standbys.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+
+    async def ask() -> int:
+        admin = AIOKafkaAdminClient(**connection_options(settings))
+        try:
+            await admin.start()
+            (answer,) = await admin.describe_consumer_groups([settings.consumer_group])
+        finally:
+            await admin.close()
+        # Each group: error, name, state, protocol type, protocol, members.
+        return sum(len(group[5]) for group in answer.groups)
+
+    return await _ask_coordinator(settings, ask)
+
+
+async def halted_behind(settings: KafkaSettings) -> int | None:
+    """Return the last settled record of a line that halted for dead letters in a row.
+
+    None: it hasn't halted. `maskline resume` lifts the halt.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    jobs = TopicPartition(settings.jobs_topic, 0)
+
+    async def ask() -> int | None:
+        return (await read_committed_offset(settings, jobs)).halted_after
+
+    return await _ask_coordinator(settings, ask)
+
+
+async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the group's coordinator, again while it is moving or Kafka makes its first one."""
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            while True:
+                try:
+                    return await ask()
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error

@@ -1,0 +1,179 @@
+"""The view as a command uses it: folded here or, if another process does that, read."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+from aiokafka import TopicPartition
+
+from consumer.kafka.reader import Reader
+from consumer.settings import KafkaSettings
+from producer_tools.client.line import find_line, offsets, open_reader
+from producer_tools.errors import ViewError
+from producer_tools.view.file import LockedError, identity_of, is_locked, sqlite_errors
+from producer_tools.view.file import open_reader as open_file
+from producer_tools.view.folder import Folder, Progress, identity
+from producer_tools.view.queries import Queries
+
+T = TypeVar("T")
+
+STALLED_SECONDS = 15.0
+"""A process that keeps the view and folds nothing for so long has stopped."""
+_LOOK_SECONDS = 0.05
+
+
+class View(Protocol):
+    """What a command may ask of the view."""
+
+    async def catch_up(self, progress: Progress | None = None) -> None:
+        """Return when the view has all that `read_committed` could see when it was called."""
+
+    async def ask(self, question: Callable[[Queries], T]) -> T:
+        """Answer a question."""
+
+
+class SharedView:
+    """The view of a line, as a context manager: folded here, or read where another process folds.
+
+    Raises:
+        ViewError: The file can't be used.
+        ServiceError: Kafka can't be reached, or a topic is missing.
+    """
+
+    def __init__(self, settings: KafkaSettings, path: Path) -> None:
+        self._settings = settings
+        self._path = path
+        self._view: View
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def catch_up(self, progress: Progress | None = None) -> None:
+        """Return when the view has all that `read_committed` could see when it was called.
+
+        Raises:
+            LockedError: The process that folds gets no further.
+            ServiceError: Kafka doesn't answer.
+        """
+        while True:
+            try:
+                return await self._view.catch_up(progress)
+            except _FolderEndedError:  # so it is our turn, or another's
+                await self._opened.aclose()
+                await self._open()
+
+    async def ask(self, question: Callable[[Queries], T]) -> T:
+        """Answer a question from what is folded."""
+        return await self._view.ask(question)
+
+    async def _open(self) -> None:
+        async with AsyncExitStack() as opening:
+            try:
+                folder = Folder(self._settings, self._path)
+                self._view = await opening.enter_async_context(folder)
+            except LockedError:
+                watched = WatchedView(self._settings, self._path)
+                self._view = await opening.enter_async_context(watched)
+            self._opened = opening.pop_all()
+
+
+class _FolderEndedError(Exception):
+    """No process keeps the file up to date any more."""
+
+
+class WatchedView:
+    """The view that another process keeps up to date, as a context manager.
+
+    Raises:
+        LockedError: That process keeps it for another line, or has stopped.
+    """
+
+    def __init__(self, settings: KafkaSettings, path: Path) -> None:
+        self._settings = settings
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, "view")
+        self._names = (settings.jobs_topic, settings.status_topic, settings.control_topic)
+        self._connection: sqlite3.Connection
+        self._reader: Reader
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
+            opening.callback(self._thread.shutdown)
+            line = await find_line(self._settings, self._names)
+            self._connection = await self._open_file()
+            opening.push_async_callback(self._run, self._connection.close)
+            found = await self._run(partial(identity_of, self._connection))
+            if found != identity(line, self._settings.consumer_group):
+                raise LockedError(
+                    f"VIEW_FILE={self._path} is in use by a process of another line or version."
+                    " Name another file"
+                )
+            self._reader = await opening.enter_async_context(open_reader(self._settings))
+            self._opened = opening.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def catch_up(self, progress: Progress | None = None) -> None:
+        """Wait until the other process has folded all that there is now.
+
+        Raises:
+            LockedError: It gets no further.
+        """
+        ends = {
+            name: (await offsets(self._settings, self._reader, TopicPartition(name, 0))).stop
+            for name in self._names
+        }
+        start = positions = await self.ask(Queries.positions)
+        moved_at = time.monotonic()
+        while any(positions.get(name, 0) < end for name, end in ends.items()):
+            if time.monotonic() - moved_at > STALLED_SECONDS:
+                raise LockedError(
+                    f"VIEW_FILE={self._path} is locked by a process that gets no further. End that"
+                    " process, or name another file"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not await self._run(partial(is_locked, self._path)):
+                raise _FolderEndedError
+            before, positions = positions, await self.ask(Queries.positions)
+            if positions != before:
+                moved_at = time.monotonic()
+            if progress is not None:
+                done = sum(positions.get(name, 0) - start.get(name, 0) for name in ends)
+                progress(done, sum(end - start.get(name, 0) for name, end in ends.items()))
+
+    async def ask(self, question: Callable[[Queries], T]) -> T:
+        """Answer a question from what is folded."""
+
+        def answer() -> T:
+            with sqlite_errors(self._path):
+                return question(Queries(self._connection))
+
+        return await self._run(answer)
+
+    async def _open_file(self) -> sqlite3.Connection:
+        """Open it. The process that has it locked may be about to make it."""
+        end = time.monotonic() + STALLED_SECONDS
+        while True:
+            try:
+                return await self._run(partial(open_file, self._path))
+            except ViewError:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
