@@ -32,7 +32,7 @@ class Images:
         self._connections = threads
         self._threads = DaemonThreads("images")
         self._credentials = Credentials(settings, threads=self._threads)
-        self._slots = asyncio.Semaphore(threads)
+        self._permits = asyncio.Semaphore(threads)
         self._served = Served()
         self._objects: Objects
 
@@ -96,7 +96,7 @@ class Images:
         first_bytes: int | None = None,
     ) -> bytes:
         seconds = self._settings.fetch_deadline_seconds
-        async with self._slots:
+        async with self._permits:
             deadline = Deadline(seconds)
             keys = await self._credentials.current(timeout=seconds)
             read = partial(self._read, reference, sha256, keys, deadline, first_bytes)

@@ -5,8 +5,8 @@ A module a group. To add a setting, add a field to its group and a line to docs/
 
 from collections.abc import Iterator
 
-from consumer.settings.base import load
 from consumer.settings.callback import CallbackSettings
+from consumer.settings.group import load
 from consumer.settings.images import ImageSettings
 from consumer.settings.kafka import KafkaSettings
 from consumer.settings.line import LineSettings

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from consumer.settings.addresses import Origin, Url
-from consumer.settings.base import SettingsGroup
 from consumer.settings.files import NamedFile
+from consumer.settings.group import SettingsGroup
 from consumer.settings.line import DAY_SECONDS
 from consumer.settings.lists import CommaList
 

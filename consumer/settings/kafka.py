@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from consumer.settings.addresses import Brokers
-from consumer.settings.base import SettingsGroup
 from consumer.settings.files import NamedFile
+from consumer.settings.group import SettingsGroup
 from schemas import topics
 
 _BROKERS_OWN = ("__consumer_offsets", "__transaction_state", "__share_group_state")

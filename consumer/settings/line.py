@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from consumer.settings.base import SettingsGroup
+from consumer.settings.group import SettingsGroup
 
 DAY_SECONDS = 86_400
 
@@ -11,6 +11,7 @@ class LineSettings(SettingsGroup):
     """How much is under way at once, and for how long."""
 
     worker_count: int = Field(2, ge=1, le=256)
+    # Why 16: docs/adr/0019-sixteen-in-flight.md
     max_in_flight: int = Field(16, ge=1, le=10_000)
     queue_max_size: int = Field(100, ge=1, le=1_000_000)
     job_deadline_seconds: float = Field(60, gt=0, le=DAY_SECONDS)

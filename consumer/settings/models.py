@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from consumer.settings.base import SettingsGroup
+from consumer.settings.group import SettingsGroup
 from consumer.settings.lists import CommaList
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from consumer.settings.addresses import Endpoint
-from consumer.settings.base import SettingsGroup
 from consumer.settings.files import NamedFile
+from consumer.settings.group import SettingsGroup
 from consumer.settings.line import DAY_SECONDS
 from consumer.settings.lists import Bucket, CommaList
 

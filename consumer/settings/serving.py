@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from consumer.settings.addresses import Host
-from consumer.settings.base import SettingsGroup
+from consumer.settings.group import SettingsGroup
 
 
 class ServingSettings(SettingsGroup):

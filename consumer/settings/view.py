@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from consumer.settings.base import SettingsGroup
+from consumer.settings.group import SettingsGroup
 
 
 class ViewSettings(SettingsGroup):

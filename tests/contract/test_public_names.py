@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from consumer.settings.base import SettingsGroup
+from consumer.settings.group import SettingsGroup
 from consumer.telemetry.metrics import Metrics
 from producer_tools.cli.app import app
 from schemas import trace_context
