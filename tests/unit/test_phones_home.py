@@ -12,7 +12,7 @@ import pytest
 from tests.support.photos import saved, stripes
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "segmentation", "consumer", "producer_tools")
+PACKAGES = ("schemas", "segmentation", "http_client", "consumer", "producer_tools")
 SIGSYS = 31
 
 # Number of the system call, by processor; see `socket(2)` and `connect(2)`.

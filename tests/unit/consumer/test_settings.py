@@ -58,6 +58,8 @@ BAD = (
     ("CALLBACK_ALLOWED_ORIGINS", "http://masks/path"),
     ("CALLBACK_ALLOWED_ORIGINS", "http://masks,*"),
     ("CALLBACK_ALLOWED_ORIGINS", ","),
+    ("CALLBACK_CA_FILE", "/dev/null/nowhere"),
+    ("CALLBACK_CA_FILE", __file__),
     ("S3_ALLOWED_BUCKETS", "s3://photos"),
     ("S3_ALLOWED_BUCKETS", "photos,minio://others/a"),
     ("S3_ALLOWED_BUCKETS", "/photos"),
@@ -123,6 +125,7 @@ BAD = (
             "JOB_DEADLINE_SECONDS",
             "SHUTDOWN_GRACE_SECONDS",
             "CALLBACK_TIMEOUT_SECONDS",
+            "CALLBACK_BUDGET_SECONDS",
             "FETCH_DEADLINE_SECONDS",
         )
         for value in ("nan", "inf", "-1", "1e300", "30s")
