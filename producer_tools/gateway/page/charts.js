@@ -17,7 +17,7 @@ export function drawCharts(store) {
   drawRate(minutes);
   drawLag(minutes);
   const last = minutes.at(-2);
-  setText(at("rate-now"), last ? `${count(ended(last))} in the last whole minute` : "");
+  setText(at("rate-now"), last ? `${count(ended(last))} last minute` : "");
   setText(at("lag-now"), `${count(now.unsettled)} now`);
 }
 

@@ -48,6 +48,7 @@ export class Connection {
   draw() {
     const away = this.lostAt !== null && Date.now() - this.lostAt > PATIENCE_MS;
     document.body.classList.toggle("stale", away);
+    this.store.stoppedAt = away ? this.store.asOf : null;
     at("banner").hidden = !away;
     if (away) this.drawBanner();
     const live = at("live");

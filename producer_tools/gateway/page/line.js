@@ -8,13 +8,19 @@ const RATE_MINUTES = 5;
 
 /** Draw the state and the numbers. Returns the state's word. */
 export function drawLine(store) {
-  const { word, text, tone } = described(store);
+  const { word, text, tone } = store.stoppedAt ? remembered(store) : described(store);
   at("line").dataset.tone = tone;
   setText(at("line-word"), word);
   setText(at("line-text"), text);
   drawNumbers(store, word === "Running");
   document.title = `${word} · Maskline`;
   return word;
+}
+
+function remembered(store) {
+  const { word } = described(store);
+  const text = `That was at ${clock(store.stoppedAt, Date.now())}. Nothing is known since then.`;
+  return { word: `Was ${word.toLowerCase()}`, text, tone: "quiet" };
 }
 
 function described(store) {

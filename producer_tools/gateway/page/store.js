@@ -18,12 +18,13 @@ export class Store {
     this.asOf = null; // when the gateway last said something, by our clock
     this.skew = 0; // the gateway's clock less ours
     this.lastEndedAt = null;
+    this.stoppedAt = null; // since when nothing is heard: what was known then is shown
     this.kept = []; // the latest events, to apply those that an overview doesn't have yet
   }
 
-  /** The gateway's time, now. */
+  /** The gateway's time, now; or when it was last heard, while nothing is. */
   now() {
-    return Date.now() + this.skew;
+    return (this.stoppedAt ?? Date.now()) + this.skew;
   }
 
   /** Take over the gateway's overview, and apply the events that it doesn't have. */

@@ -52,15 +52,14 @@ export class Viewer {
     const above = make("img", { alt: "The photo with its masks drawn over it" });
     const below = make("img", { alt: "The photo alone", class: "below" });
     await pictures.show(above, masks);
-    if (photo === null) return make("div", { class: "compare" }, above);
+    if (photo === null) return this.large(make("div", { class: "both" }, above));
     await pictures.show(below, photo);
     const slider = make("input", { type: "range", min: "0", max: "100", value: "100" });
     slider.setAttribute("aria-label", "How much of the photo is shown with masks, in percent");
     slider.addEventListener("input", () => {
       above.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
     });
-    const both = make("div", { class: "both" }, below, above);
-    return make("div", { class: "compare" }, both, slider);
+    return this.large(make("div", { class: "both" }, below, above), slider);
   }
 
   async alone(output) {
@@ -68,7 +67,14 @@ export class Viewer {
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", outputName(output));
     canvas.dataset.output = output;
-    return make("div", { class: "alone" }, canvas);
+    return this.large(canvas);
+  }
+
+  /** Give a picture as much room as there is, in the photo's own shape. */
+  large(...parts) {
+    const element = make("div", { class: "large" }, ...parts);
+    element.style.setProperty("--aspect", this.job.result.width / this.job.result.height);
+    return element;
   }
 
   clear() {

@@ -14,10 +14,10 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from producer_tools.local import ports
-from tests.support.page.pictures import Pictures
-from tests.support.page.scenes import JsonObject, ago, job
+from tests.page.pictures import Pictures
+from tests.page.scenes import JsonObject, ago, job
 
-PAGE = Path(__file__).parents[3] / "producer_tools" / "gateway" / "page"
+PAGE = Path(__file__).parents[2] / "producer_tools" / "gateway" / "page"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -37,6 +37,7 @@ class StandIn:
         self.calls: list[str] = []
         self._streams: set[asyncio.Queue[bytes]] = set()
         self._events: list[tuple[int, bytes]] = []
+        self._next = 0
         self._server: uvicorn.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -84,10 +85,15 @@ class StandIn:
 
     def emit(self, event: JsonObject) -> None:
         """Tell all streams of an event."""
-        number = len(self._events)
+        self._next += 1
+        number = self._next
         text = f"id: {number}\nevent: {event['state']}\ndata: {json.dumps(event)}\n\n".encode()
         self._events.append((number, text))
         self.send(text)
+
+    def forget_events(self) -> None:
+        """Keep no events for streams that come again."""
+        self._events.clear()
 
     def send(self, text: bytes) -> None:
         """Write to all streams."""
@@ -124,7 +130,7 @@ class StandIn:
         return JSONResponse({"detail": "Missing or wrong X-API-Key."}, 401)
 
     async def _overview(self, request: Request) -> Response:
-        scene = self.scene | {"now": ago(0), "events_before": len(self._events)}
+        scene = self.scene | {"now": ago(0), "events_before": self._next + 1}
         return self._refused(request) or JSONResponse(scene)
 
     async def _health(self, request: Request) -> Response:

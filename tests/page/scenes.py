@@ -69,7 +69,7 @@ def busy(names: Sequence[str] = ("front.jpg",)) -> JsonObject:
         "failed": failures_of_a_day()[:2],
         "minutes": minutes(ended, failures, lag),
     }
-    scene["failed"][0]["ended_at"] = ago(1210)
+    scene["failed"][0]["ended_at"] = ago(310)
     return scene
 
 
@@ -130,8 +130,8 @@ def stopped(names: Sequence[str] = ("front.jpg",)) -> JsonObject:
 def failures_of_a_day() -> list[JsonObject]:
     """Return failures of several kinds."""
     return [
-        failed_job(199, "invalid_image", "not a photo: cannot identify the file", seconds=41),
-        failed_job(188, "image_too_large", "81.0 megapixels, at most 50 allowed", seconds=700),
+        failed_job(186, "invalid_image", "not a photo: cannot identify the file", seconds=41),
+        failed_job(185, "image_too_large", "81.0 megapixels, at most 50 allowed", seconds=700),
         failed_job(
             171,
             "image_not_found",
