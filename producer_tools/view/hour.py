@@ -40,7 +40,9 @@ def last_hour(connection: sqlite3.Connection, *, unsettled: int, now_ms: int) ->
     failed = _by_minute(connection, Shown.FAILED, first * _MINUTE_MS)
     cancelled = _by_minute(connection, Shown.CANCELLED, first * _MINUTE_MS)
     ended = [_ended_before(connection, minute * _MINUTE_MS) for minute in range(first, last + 2)]
-    arrived = [_arrived_before(connection, minute * _MINUTE_MS) for minute in range(first, last + 2)]
+    arrived = [
+        _arrived_before(connection, minute * _MINUTE_MS) for minute in range(first, last + 2)
+    ]
     minutes = []
     for index, minute in enumerate(range(first, last + 1)):
         others = failed[minute] + cancelled[minute]
@@ -68,7 +70,7 @@ def _by_minute(connection: sqlite3.Connection, shown: Shown, since_ms: int) -> C
 def _ends_since(
     connection: sqlite3.Connection, shown: Shown, batched: int, since_ms: int
 ) -> Iterator[int]:
-    """Give the ends of records in a state. The line ends them in order, so the newest come first."""
+    """Give the ends of records in a state. The line ends them in order: the newest come first."""
     for (ended_ms,) in connection.execute(
         "SELECT ended_ms FROM records WHERE shown = ? AND batched = ? AND ended_ms IS NOT NULL"
         " ORDER BY seq DESC LIMIT ?",
@@ -86,7 +88,8 @@ def _ended_before(connection: sqlite3.Connection, ms: int) -> int:
 def _arrived_before(connection: sqlite3.Connection, ms: int) -> int:
     """Return the number of the first record since then: records are numbered without gaps."""
     found = connection.execute(
-        "SELECT seq + 1 FROM records WHERE record_ms < ? ORDER BY record_ms DESC, offset DESC LIMIT 1",
+        "SELECT seq + 1 FROM records WHERE record_ms < ?"
+        " ORDER BY record_ms DESC, offset DESC LIMIT 1",
         (ms,),
     ).fetchone()
     if found is None:

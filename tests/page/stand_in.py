@@ -230,7 +230,8 @@ def detail(found: JsonObject, picture: Pictures) -> JsonObject:
     if found["state"] == "completed":
         result = {
             "stored_keys": {
-                output: f"minio://masks/{found['job_id']}/{output}.png" for output in picture.outputs
+                output: f"minio://masks/{found['job_id']}/{output}.png"
+                for output in picture.outputs
             },
             "width": picture.width,
             "height": picture.height,
