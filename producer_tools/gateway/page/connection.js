@@ -65,7 +65,7 @@ export class Connection {
       ? "Nothing is known yet."
       : `What you see is ${span(Date.now() - asOf)} old.`;
     const wait = this.retryAt - Date.now();
-    const next = wait > 0 ? `Tries again in ${span(wait)}.` : "Trying …";
+    const next = wait > 500 ? `Tries again in ${span(wait)}.` : "Trying …";
     setText(at("banner-title"), title);
     setText(at("banner-text"), [this.refusal, age, next].filter(Boolean).join(" "));
   }
