@@ -62,7 +62,7 @@ class Line:
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
         self._lane: Lane | None = None
-        self._halted: str | None = None
+        self._halted: LaneHalted | None = None
         self._lost: str | None = None
 
     def state(self) -> LineState:
@@ -74,7 +74,8 @@ class Line:
             joined=membership.joined,
             assigned=membership.tenure is not None,
             opened=lane is not None and self._halted is None,
-            halted=self._halted,
+            halted=str(self._halted) if self._halted else None,
+            halt_reason=self._halted.reason if self._halted else None,
             lost=self._lost,
             unheard=membership.unheard(),
             control_unheard=self._clients.cancellations.unheard if self._clients else None,
@@ -83,6 +84,8 @@ class Line:
             position=lane.position if lane else None,
             next_offset=lane.next_offset if lane else None,
             end_offset=membership.end_offset,
+            settled_at=lane.settled_at if lane else None,
+            oldest_ms=lane.oldest_ms if lane else None,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -143,8 +146,8 @@ class Line:
 
         The lane is opened anew by whoever has the partition then.
         """
-        self._halted = str(reason)
-        log.error("line.halted", reason=self._halted)
+        self._halted = reason
+        log.error("line.halted", reason=str(reason))
         if self._clients is None or reason.after is None:
             await stop.wait()
             return
