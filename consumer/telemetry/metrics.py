@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from consumer.errors import HALT_REASONS
 from consumer.telemetry.pulse import Pulse
-from schemas.status import ErrorCode
+from schemas.status import ERROR_CODES, ErrorCode
 
 STAGES = ("queued", "fetch", "preprocess", "segment", "masks", "callback", "total")
 """The stages of a job, as in a status event's `timings_ms`."""
@@ -23,6 +23,9 @@ HELD: tuple[ErrorCode, ...] = (
     "internal_error",
 )
 """What the line can wait for; `internal_error` is a model's server."""
+
+TRIED = ("stored", "rejected", "unavailable", "misconfigured")
+"""How a try of the callback can end."""
 
 _STAGE_SECONDS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800
@@ -174,9 +177,20 @@ class Metrics:
         )
         ProcessCollector(namespace="mask", registry=registry)
 
-        for code in HELD:  # a gauge that is absent until the first hold can't be alerted on
-            self.holding.labels(code)
+        self._begin_at_nought()
         self.build_info.labels(version("maskline"), platform.python_version()).set(1)
+
+    def _begin_at_nought(self) -> None:
+        """Show all series from the start: of one that comes later, the first value is no rise."""
+        for held in HELD:
+            self.holding.labels(held)
+        for code in ERROR_CODES:
+            self.jobs.labels("failed", code)
+            self.dead_letters.labels(code)
+        for state in ("completed", "cancelled"):
+            self.jobs.labels(state, "")
+        for outcome in TRIED:
+            self.callback_tries.labels(outcome)
 
     def follow(self, stats: Callable[[], Mapping[str, Any]]) -> None:
         """Show the line's gauges as `/stats` has them at the moment of each scrape."""
