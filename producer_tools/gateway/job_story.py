@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+
+from producer_tools.errors import ServiceError
 from producer_tools.gateway.common import age, errors
 from producer_tools.gateway.events import Message
 from producer_tools.gateway.finding import find_job, not_found
-from producer_tools.gateway.parts import Parts
-
-from producer_tools.errors import ServiceError
 from producer_tools.gateway.job_facts import JobFacts, facts
+from producer_tools.gateway.parts import Parts
 from producer_tools.view.queries import Queries, Story
 from producer_tools.view.rows import Row
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from producer_tools.gateway.common import age, errors
-from producer_tools.gateway.parts import Parts
 from pydantic import BaseModel
 
+from producer_tools.gateway.common import age, errors
 from producer_tools.gateway.job_facts import JobFacts, jobs, moment
+from producer_tools.gateway.parts import Parts
 from producer_tools.view.queries import Queries, Totals
 from producer_tools.view.tables import Shown
 
