@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from producer_tools.view.batches import BatchRow
 from producer_tools.view.hour import Minute, last_hour
@@ -197,7 +197,7 @@ class Queries:
             " LIMIT 1 OFFSET ?",
             (row.offset, places - 1),
         ).fetchone()
-        return found and found[0]
+        return None if found is None else cast("int | None", found[0])
 
     def last_hour(self, totals: Totals, now_ms: int) -> list[Minute]:
         """Return the last 60 minutes, the present one last."""

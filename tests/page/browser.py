@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+_PATIENCE_MS = 30_000
+"""The longest wait, for a machine that is busy."""
 DESKTOP, PHONE, SMALL_PHONE = (1440, 900), (390, 844), (360, 740)
 
 # Where there is no sandbox, as in a container without user namespaces, Chromium needs none: it
@@ -30,6 +32,7 @@ def chromium() -> str:
 def launched() -> Iterator[Browser]:
     """Run Chromium. While it runs, no event loop can be run in this thread."""
     path = chromium()
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
         try:
@@ -71,7 +74,7 @@ def tab(
         timezone_id="Europe/Berlin",
         locale="en-GB",
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PATIENCE_MS)
     opened = Tab(context.new_page())
     opened.page.on("console", lambda message: _note(opened.complaints, message))
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))

@@ -7,7 +7,7 @@ from functools import cache
 
 from PIL import Image, ImageOps
 
-from producer_tools.contact_sheet import _masked
+from producer_tools.contact_sheet import masked
 from producer_tools.local.demo.photos import demo_photos
 from segmentation.catalog.catalog import Catalog
 from segmentation.deadline import Deadline
@@ -70,7 +70,7 @@ def _pictures(catalog: Catalog, name: str, photo: Image.Image) -> Pictures:
         width=made.width,
         height=made.height,
         photo=_jpeg(small),
-        masks=_jpeg(_masked(small, masks)),
+        masks=_jpeg(masked(small, masks)),
         outputs=made.files,
         coverage=made.coverage,
     )

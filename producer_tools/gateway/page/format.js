@@ -43,7 +43,7 @@ export function minute(moment) {
 
 /** Return a share of 1 in percent. */
 export function percent(share) {
-  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
+  return `${(100 * share).toFixed(share < 0.1 && share >= 0.0005 ? 1 : 0)}\u00a0%`;
 }
 
 /** Return an output's name in words: "upper body" of "upper_body_mask". */

@@ -13,7 +13,6 @@ export class Gallery {
     this.store = store;
     this.list = at("results");
     this.tiles = []; // newest first: {job, element}
-    this.stopped = new AbortController();
   }
 
   /** Never returns: shows the newest result that isn't shown yet, again and again. */
@@ -63,9 +62,13 @@ export class Gallery {
     at("results-none").hidden = true;
   }
 
-  /** Say how old each result is. */
+  /** Say how old each result is, and its name once that is known. */
   draw() {
-    for (const { job, element } of this.tiles) {
+    for (const each of this.tiles) {
+      const { element } = each;
+      const job = this.store.ended.find(({ offset }) => offset === each.job.offset) ?? each.job;
+      if (job.filename !== each.job.filename) rename(element, job);
+      each.job = job;
       setText(element.querySelector(".age"), `${span(this.store.now() - Date.parse(job.ended_at))} ago`);
     }
     showText(at("results-none"), this.tiles.length || !this.store.overview ? "" : nothing(this.store));
@@ -90,6 +93,15 @@ function tile(job) {
     make("p", { class: "name" }, name),
     make("p", { class: "sub" }, coverage(job), make("span", { class: "age" })),
   );
+}
+
+/** Give a tile another name. An event doesn't tell the file's name, and the overview does. */
+function rename(element, job) {
+  const name = jobName(job);
+  setText(element.querySelector(".name"), name);
+  const image = element.querySelector("img");
+  if (image) image.alt = `${name} with its masks drawn over it`;
+  element.querySelector(".alone").setAttribute("aria-label", `Show the photo alone: ${name}`);
 }
 
 /** Return the button that swaps the photo with masks for the photo alone. */

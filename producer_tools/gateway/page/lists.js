@@ -83,6 +83,7 @@ export function drawFailures(store) {
     keyOf: (job) => job.offset,
     create: failure,
     update: (element, job) => {
+      setText(element.querySelector(".name"), jobName(job)); // an event doesn't tell the file's name
       const when = Date.parse(job.ended_at);
       const text = `${span(store.now() - when)} ago`;
       setText(element.querySelector("time"), text);

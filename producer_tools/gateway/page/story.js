@@ -76,8 +76,9 @@ export function stages(timings) {
     rows.push(stageRow(stage, start / whole, timings[stage] / whole, timings[stage]));
     start += timings[stage];
   }
-  const total = make("p", { class: "total" }, `${duration(whole)} from its start to its end`);
-  return make("div", { class: "stages" }, make("ul", {}, ...rows), total);
+  const waited = whole - sum > 0.1 * whole ? `, ${duration(whole - sum)} of it in wait for its turn` : "";
+  const total = `${duration(whole)} from its start to its end${waited}`;
+  return make("div", { class: "stages" }, make("ul", {}, ...rows), make("p", { class: "total" }, total));
 }
 
 function stageRow(stage, start, share, ms) {
