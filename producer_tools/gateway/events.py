@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -149,7 +149,7 @@ class Hub:
         """
         return await earliest(self._settings)
 
-    async def history(self, after: int) -> AsyncIterator[Message]:
+    async def history(self, after: int) -> AsyncGenerator[Message, None]:
         """Give the events after an offset, up to those that are in memory.
 
         Raises:
