@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import structlog
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,10 +52,7 @@ class Guard:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            log.error("request.failed", path=scope["path"], exc_info=error)
-            if not exchange.began:
-                answer = JSONResponse({"detail": "Internal error."}, status_code=500)
-                await answer(scope, exchange.receive, exchange.send)
+            log.error("request.failed", path=scope["path"][:200], exc_info=error)
 
     def note(self, scope: Scope, status: int, seconds: float) -> None:
         """Count an answer."""

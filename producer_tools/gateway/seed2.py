@@ -19,7 +19,7 @@ from producer_tools.gateway.common import (
     traceparent_of,
     user_of,
 )
-from producer_tools.gateway.finding import not_found
+from producer_tools.gateway.finding import find, not_found
 from producer_tools.gateway.form import Limits, read_form
 from producer_tools.gateway.items import Item, find_item, show_item
 from producer_tools.gateway.parts import Parts
@@ -33,7 +33,6 @@ from producer_tools.view.tables import Shown
 
 _BODY_BYTES = 256 * 1024 * 1024
 _STALLED_SECONDS = 60
-_LONGEST_ID = 200
 _STATES = {
     "pending": (Shown.QUEUED,),
     "processing": (Shown.PROCESSING, Shown.RETRYING),
@@ -162,8 +161,7 @@ class _Seed2:
 
     async def job(self, job_id: str) -> Response:
         """Say what became of a job, or of a batch."""
-        await self._find(job_id)
-        body = await self.parts.keeper.ask(lambda queries: self._show(queries, job_id))
+        body = await find(self.parts.keeper, job_id, lambda queries: self._show(queries, job_id))
         if body is None:
             raise self._not_found(job_id)
         return answer(self.parts.keeper, body)
@@ -223,13 +221,11 @@ class _Seed2:
         Raises:
             Refused: 404, there is neither among all that there is.
         """
-        keeper = self.parts.keeper
-        if len(job_id) > _LONGEST_ID:
-            raise self._not_found(job_id)
-        found = await keeper.ask(lambda queries: find_item(queries, job_id))
-        if found is None:
-            await keeper.catch_up()
-            found = await keeper.ask(lambda queries: find_item(queries, job_id))
+
+        def item(queries: Queries) -> Row | BatchRow | None:
+            return find_item(queries, job_id)
+
+        found = await find(self.parts.keeper, job_id, item)
         if found is None:
             raise self._not_found(job_id)
         return found

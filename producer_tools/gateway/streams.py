@@ -62,6 +62,7 @@ class _Streams:
                     async for message in history:
                         after = message.offset
                         yield message.frame
+                after = max(after, (hub.kept_from or 0) - 1)
             except (ServiceError, TimeoutError):
                 return  # the caller comes again, with the last id that it has seen
         with hub.stream() as stream:
@@ -100,9 +101,9 @@ class _Streams:
         if story is None or story.row.event_offset is None or story.row.event_offset <= sent:
             return []
         try:
-            latest = await self.parts.hub.latest(story.row.event_offset)
-        except ServiceError:
-            return []
+            latest = await self.parts.hub.at(story.row.event_offset)
+        except (ServiceError, TimeoutError):
+            return []  # what comes next is seen all the same
         return [] if latest is None else [latest]
 
     async def _is_over(self, offset: int, sent: int) -> bool:
