@@ -85,7 +85,6 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
-        ("group", group.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)

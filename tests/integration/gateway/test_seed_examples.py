@@ -70,8 +70,9 @@ def test_seed_3_meets_a_full_queue(
     """The branches of 429, with a key."""
     with second.client(headers={"X-API-Key": KEYS[0]}) as client:
         for _ in range(3):
-            sent = {"files": {"image": ("a.jpg", PHOTO)}, "data": {"instruction": "x"}}
-            assert client.post("/api/v1/submit", **sent).status_code == 200
+            files, data = {"image": ("a.jpg", PHOTO)}, {"instruction": "x"}
+            answer = client.post("/api/v1/submit", files=files, data=data)
+            assert answer.status_code == 200
     with pytest.raises(SystemExit):
         run("seed3_submit_and_poll", second, key=KEYS[1])
     assert "Queue is full, try again later" in capsys.readouterr().out
