@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from consumer.settings import KafkaSettings
 from producer_tools.local.consumer_process import ConsumerProcess
 from producer_tools.local.gateway_process import GatewayProcess
 from producer_tools.local.stack import LocalStack
-from schemas.status import Result, Source, StatusEvent
+from schemas.status import Result, Source, State, StatusEvent
 from tests.support.line_names import LineNames
 from tests.support.models import TRIVIAL, write_network, write_trivial_body_model
 from tests.support.photos import saved, stripes
@@ -31,6 +32,7 @@ PHOTO = saved(stripes(), "JPEG")
 SMALL_QUEUE = 10
 WAIT_SECONDS = 60.0
 SIDE = 320
+_TLS = ssl.create_default_context()  # made once, since that takes a while
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Line:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client of the gateway."""
-        return httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=60, verify=_TLS, trust_env=False, **options)
 
     def write(self, topic: str, values: Sequence[tuple[str, bytes]]) -> list[int]:
         """Write records, and return their offsets."""
@@ -64,7 +66,7 @@ class Line:
 
         return asyncio.run(send())
 
-    def event(self, state: str, offset: int, job_id: str, **fields: Any) -> tuple[str, bytes]:
+    def event(self, state: State, offset: int, job_id: str, **fields: Any) -> tuple[str, bytes]:
         """Return an event of the record at `offset`, as the consumer writes it."""
         result = Result(stored_keys={"upper_body_mask": "minio://masks/a"}, width=2, height=3)
         event = StatusEvent(
@@ -72,7 +74,7 @@ class Line:
             job_id=job_id,
             user_id="u",
             provider="qwen",
-            state=state,  # type: ignore[arg-type]
+            state=state,
             occurred_at=fields.pop("occurred_at", datetime.now(UTC)),
             source=Source(topic=self.names.jobs, partition=0, offset=offset),
             worker="w",
@@ -109,7 +111,11 @@ def new_line(stack: LocalStack, **settings: str) -> tuple[LineNames, dict[str, s
     environment = {**stack.environment(), **names.environment(), **settings}
     kafka = KafkaSettings.model_construct(
         kafka_bootstrap_servers=stack.kafka.bootstrap_servers,
-        **{name.lower(): value for name, value in names.environment().items()},
+        jobs_topic=names.jobs,
+        status_topic=names.status,
+        dead_letter_topic=names.dead_letters,
+        control_topic=names.control,
+        consumer_group=names.group,
     )
     asyncio.run(topics.create(kafka))
     return names, environment

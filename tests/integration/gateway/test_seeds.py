@@ -294,8 +294,8 @@ def test_a_queued_job_of_seed_3(waiting: httpx.Client) -> None:
         ({"model": "nope"}, "Installed"),
     ],
 )
-def test_what_seed_3_refuses(waiting: httpx.Client, data: dict[str, str], words: str) -> None:
-    answer = submit(waiting, **data)
+def test_what_seed_3_refuses(waiting: httpx.Client, data: dict[str, Any], words: str) -> None:
+    answer = submit(waiting, PHOTO, **data)
     assert answer.status_code == 400
     assert words in answer.json()["detail"]
 
