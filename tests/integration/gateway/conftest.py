@@ -20,6 +20,7 @@ from onnx import helper
 
 from consumer.kafka import topics
 from consumer.settings import KafkaSettings
+from producer_tools.local import ports
 from producer_tools.local.consumer_process import ConsumerProcess
 from producer_tools.local.gateway_process import GatewayProcess
 from producer_tools.local.stack import LocalStack
@@ -32,6 +33,8 @@ PHOTO = saved(stripes(), "JPEG")
 SMALL_QUEUE = 10
 WAIT_SECONDS = 60.0
 SIDE = 320
+PAGE_PORT = ports.choose("page", setting="PAGE_PORT")
+"""Where a page of another origin is."""
 _TLS = ssl.create_default_context()  # made once, since that takes a while
 
 
@@ -165,6 +168,7 @@ def running(stack: LocalStack, models: Path) -> Iterator[Line]:
     names, environment = new_line(
         stack,
         QUEUE_MAX_SIZE="1000",
+        CORS_ALLOWED_ORIGINS=f"http://localhost:{PAGE_PORT}",
         MODEL_FOLDER=str(models),
         QWEN_MODEL_PATH=f"{TRIVIAL}.onnx",
     )
