@@ -138,6 +138,11 @@ class _Exchange:
             self._guard.note(self._scope, message["status"], time.monotonic() - self._started_at)
         await self._send(message)
 
+    @property
+    def _is_coming(self) -> bool:
+        """Whether there is more of the body."""
+        return not (self._complete or self._stalled)
+
     async def _drain(self) -> None:
         """Read the body on and throw it away, so that the caller comes to read the answer."""
         if self._headers.get("expect", "").lower() == "100-continue" and not self._received:
