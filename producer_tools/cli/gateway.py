@@ -7,7 +7,7 @@ import warnings
 import structlog
 import typer
 
-from consumer import environment
+from consumer.environment import check
 from consumer.errors import StartError
 from consumer.settings import ServingSettings, load
 from consumer.telemetry import log
@@ -35,7 +35,7 @@ def _run() -> int:
     """Run the gateway; give its exit code, with the reason in the log."""
     log.configure("INFO", "json")
     try:
-        environment.check()
+        check()
         serving = load(ServingSettings)
         log.configure(serving.log_level, serving.log_format)
         settings = Settings()

@@ -34,6 +34,7 @@ class Appender:
         self._batches: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
         self._in_transaction = asyncio.Lock()
+        self._tasks: set[asyncio.Task[list[int]]] = set()
         self._open = AsyncExitStack()
         self._open_batches = AsyncExitStack()
 
@@ -41,6 +42,8 @@ class Appender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
         await self._open_batches.aclose()
         await self._open.aclose()
 
@@ -53,16 +56,13 @@ class Appender:
         try:
             async with asyncio.timeout(self._seconds):
                 producer = await self._single_producer()
-                record = await producer.send_and_wait(
-                    self._settings.jobs_topic,
-                    job.write(),
-                    key=job.job_id.encode(),
-                    headers=headers,
-                    partition=0,
+                sent = await producer.send(
+                    self._settings.jobs_topic, job.write(), key=_key(job), headers=headers
                 )
+                # Shielded: where a caller's time is over, the producer must not lose its count.
+                offset: int = (await asyncio.shield(sent)).offset
         except (KafkaError, TimeoutError) as error:
             raise unreachable(self._settings, error) from error
-        offset: int = record.offset
         return offset
 
     async def append_batch(self, jobs: Sequence[tuple[Job, Headers]]) -> list[int]:
@@ -71,25 +71,45 @@ class Appender:
         Raises:
             ServiceError: Kafka failed. All records may be in the topic, or none.
         """
-        async with self._in_transaction:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    producer = await self._batch_producer()
-                    async with producer.transaction():
-                        sent = [
-                            await producer.send(
-                                self._settings.jobs_topic,
-                                job.write(),
-                                key=job.job_id.encode(),
-                                headers=headers,
-                                partition=0,
-                            )
-                            for job, headers in jobs
-                        ]
-                    return [(await future).offset for future in sent]
-            except (KafkaError, TimeoutError) as error:
-                await self._forget_batch_producer()
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._in_transaction.acquire()
+        except TimeoutError as error:
+            raise unreachable(self._settings, error) from error
+        # A task of its own: an abort waits for Kafka, and the caller doesn't.
+        appending = asyncio.create_task(self._append_batch(jobs), name="jobs.append")
+        self._tasks.add(appending)
+        appending.add_done_callback(self._end_batch)
+        done, _ = await asyncio.wait([appending], timeout=self._seconds)
+        if not done:
+            appending.cancel()
+            raise unreachable(self._settings, TimeoutError())
+        return await appending
+
+    async def _append_batch(self, jobs: Sequence[tuple[Job, Headers]]) -> list[int]:
+        topic = self._settings.jobs_topic
+        try:
+            producer = await self._batch_producer()
+            async with producer.transaction():
+                sent = [
+                    await producer.send(topic, job.write(), key=_key(job), headers=headers)
+                    for job, headers in jobs
+                ]
+            return [(await future).offset for future in sent]
+        except BaseException as error:
+            # After an error it may not be able to begin another transaction.
+            self._batches = None
+            await self._open_batches.aclose()
+            if isinstance(error, KafkaError | TimeoutError):
                 raise unreachable(self._settings, error) from error
+            raise
+
+    def _end_batch(self, appending: "asyncio.Task[list[int]]") -> None:
+        """Let the next batch begin."""
+        self._tasks.discard(appending)
+        self._in_transaction.release()
+        if not appending.cancelled():
+            appending.exception()  # its caller may have gone
 
     async def _single_producer(self) -> AIOKafkaProducer:
         async with self._opening:
@@ -109,7 +129,6 @@ class Appender:
             )
         return self._batches
 
-    async def _forget_batch_producer(self) -> None:
-        """Close it: after an error it may not be able to begin another transaction."""
-        self._batches = None
-        await self._open_batches.aclose()
+
+def _key(job: Job) -> bytes:
+    return job.job_id.encode()

@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-import io
 import uuid
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, BinaryIO, Self
+from typing import IO, Any, Self
 
 import boto3
 from botocore.config import Config
@@ -20,6 +20,8 @@ from consumer.s3.daemon_threads import DaemonThreads
 from consumer.settings import S3Settings
 from producer_tools.errors import PhotoError, ServiceError
 from schemas.job import ImageReference
+
+Opened = BytesIO | BufferedReader | FileIO
 
 UPLOAD_SECONDS = 300.0
 """The longest time for one photo, repeated tries included."""
@@ -55,7 +57,7 @@ class Uploads:
         """Return a place for a photo at which there is none."""
         return ImageReference(self._bucket, uuid.uuid4().hex)
 
-    async def put(self, photo: bytes | Path | BinaryIO, reference: ImageReference) -> str:
+    async def put(self, photo: bytes | Path | FileIO, reference: ImageReference) -> str:
         """Upload the photo, and return its SHA-256 in hex.
 
         Raises:
@@ -112,7 +114,7 @@ class Uploads:
             raise ServiceError(f"{reference} has more than {max_bytes} bytes")
         return content
 
-    def _put(self, photo: bytes | Path | BinaryIO, reference: ImageReference) -> str:
+    def _put(self, photo: bytes | Path | FileIO, reference: ImageReference) -> str:
         """Upload it, in a thread."""
         try:
             if isinstance(photo, Path) and not photo.is_file():  # a pipe would block for ever
@@ -147,10 +149,12 @@ class Uploads:
         )
 
 
-def _opened(photo: bytes | Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+def _opened(
+    photo: bytes | Path | FileIO,
+) -> AbstractContextManager[BytesIO | BufferedReader | FileIO]:
     """Open the photo. A file that is open already stays so."""
     if isinstance(photo, bytes):
-        return io.BytesIO(photo)
+        return BytesIO(photo)
     return photo.open("rb") if isinstance(photo, Path) else nullcontext(photo)
 
 

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import FileIO
 
 from fastapi import Request
 from python_multipart import MultipartParser
@@ -47,7 +47,7 @@ class Upload:
     """A file of a form."""
 
     filename: str
-    content: BinaryIO
+    content: FileIO
     """Spooled: an open file without a name."""
     size: int = 0
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -138,7 +138,7 @@ class Keeper:
         self._problem = str(error)
         self._disk_full = isinstance(error, DiskFullError)
 
-    async def _within(self, wait: Callable[[SharedView], "asyncio.Future[None]"]) -> None:
+    async def _within(self, wait: Callable[[SharedView], Awaitable[None]]) -> None:
         view = self._view
         if view is None:
             raise (no_room if self._disk_full else unavailable)(self._problem)

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from producer_tools.gateway.common import age, errors
+from producer_tools.gateway.halts import Halts
 from producer_tools.gateway.job_facts import JobFacts, jobs, moment
 from producer_tools.gateway.parts import Parts
 from producer_tools.view.queries import Queries, Totals
@@ -81,6 +82,7 @@ class Overview(BaseModel):
 @dataclass(slots=True)
 class _Overviews:
     parts: Parts
+    halts: Halts
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     latest: dict[str, Any] = field(default_factory=dict)
     latest_at: float = -KEPT_SECONDS
@@ -90,7 +92,12 @@ class _Overviews:
         self.parts.keeper.check()
         async with self.asking:  # many pages ask at the same time
             if time.monotonic() - self.latest_at > KEPT_SECONDS:
+                members, halted_after = await self.parts.group.members(), await self.halts.after()
                 found = await self.parts.keeper.ask(self._look)
+                if halted_after is not None:
+                    found.line = _halted(halted_after)
+                elif members == 0:
+                    found.line = LineState(state="stopped")
                 self.latest, self.latest_at = found.model_dump(mode="json"), time.monotonic()
         now = {"now": moment(_now_ms())}
         return JSONResponse(self.latest | now, headers=dict(age(self.parts.keeper)))
@@ -129,15 +136,6 @@ class _Overviews:
         )
 
     def _line(self, queries: Queries, totals: Totals, now_ms: int) -> LineState:
-        group = self.parts.group
-        if group.halted_after is not None:
-            reason = (
-                f"Too many dead letters in a row: nothing behind offset {group.halted_after} is"
-                " settled. Mend what they name, then run: maskline resume"
-            )
-            return LineState(state="halted", reason=reason)
-        if group.members == 0:
-            return LineState(state="stopped")
         row = queries.first_begun()
         held = queries.record(row.offset) if row and row.shown is Shown.RETRYING else None
         if held is not None and held.error is not None:
@@ -152,9 +150,20 @@ def router(parts: Parts) -> APIRouter:
     """Return the call."""
     calls = APIRouter(prefix="/api/v1", tags=["page"])
     calls.add_api_route(
-        "/overview", _Overviews(parts).overview, response_model=Overview, responses=errors()
+        "/overview",
+        _Overviews(parts, Halts(parts.settings.kafka)).overview,
+        response_model=Overview,
+        responses=errors(),
     )
     return calls
+
+
+def _halted(after: int) -> LineState:
+    reason = (
+        f"Too many dead letters in a row: nothing behind offset {after} is settled."
+        " Mend what they name, then run: maskline resume"
+    )
+    return LineState(state="halted", reason=reason)
 
 
 def _now_ms() -> int:

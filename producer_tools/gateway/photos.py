@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import FileIO
 
 from PIL import Image
 
@@ -24,12 +24,12 @@ class Picture:
     height: int
 
 
-async def look_at(file: BinaryIO) -> Picture | None:
+async def look_at(file: FileIO) -> Picture | None:
     """Return what an upload is. None: it is no picture. It is read in a thread."""
     return await asyncio.to_thread(_look_at, file)
 
 
-def _look_at(file: BinaryIO) -> Picture | None:
+def _look_at(file: FileIO) -> Picture | None:
     file.seek(0)
     found = detect_format(file.read(_HEAD_BYTES))
     file.seek(0)

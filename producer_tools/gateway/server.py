@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 import uvicorn
 
-from consumer import signals
 from consumer.errors import StartError
+from consumer.signals import end_at_once, ending_signals
 from consumer.telemetry.secrets import Secrets
 from producer_tools.client.appending import Appender
 from producer_tools.client.uploads import Uploads
@@ -85,7 +85,6 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
-        ("group", group.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
@@ -151,7 +150,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     """Until now a signal ended the process at once, and from then on it does again."""
     loop = asyncio.get_running_loop()
-    numbers = signals.ending_signals()
+    numbers = ending_signals()
     for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:
@@ -159,4 +158,4 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-        signals.end_at_once()
+        end_at_once()

@@ -5,8 +5,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from producer_tools.gateway.refusal import no_room
 
@@ -43,14 +43,14 @@ class Spool:
         finally:
             self._reserved -= size
 
-    def file(self) -> BinaryIO:
+    def file(self) -> FileIO:
         """Return a new file that nobody else sees.
 
         Raises:
             Refused: 507, it can't be made.
         """
         try:
-            return cast("BinaryIO", tempfile.TemporaryFile(dir=self._folder, buffering=0))
+            return tempfile.TemporaryFile(dir=self._folder, buffering=0)
         except OSError as error:
             raise no_room(f"TEMP_FOLDER={self._folder} can't be used: {error.strerror}") from error
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
@@ -22,7 +22,9 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _OPEN, _BEAT = b"retry: 2000\n: open\n\n", b": beat\n\n"
 _GONE = b": the event of this id is gone; this begins at the earliest one\n\n"
 _PASSED_OVER = b": the line went on behind this job's record without an event\n\n"
-_EVENTS = {200: {"content": {"text/event-stream": {}}, "description": "A stream of events."}}
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "A stream of events."}
+}
 
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID")]
 
@@ -60,6 +62,7 @@ class _Streams:
                     async for message in history:
                         after = message.offset
                         yield message.frame
+                after = max(after, (hub.kept_from or 0) - 1)
             except (ServiceError, TimeoutError):
                 return  # the caller comes again, with the last id that it has seen
         with hub.stream() as stream:
@@ -98,9 +101,9 @@ class _Streams:
         if story is None or story.row.event_offset is None or story.row.event_offset <= sent:
             return []
         try:
-            latest = await self.parts.hub.latest(story.row.event_offset)
-        except ServiceError:
-            return []
+            latest = await self.parts.hub.at(story.row.event_offset)
+        except (ServiceError, TimeoutError):
+            return []  # what comes next is seen all the same
         return [] if latest is None else [latest]
 
     async def _is_over(self, offset: int, sent: int) -> bool:

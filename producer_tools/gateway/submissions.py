@@ -1,6 +1,7 @@
 """Takes photos into the line: S3 first, then the record; done when this gateway's view shows it."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,15 @@ class Accepted:
     """Whether it was there before."""
 
 
+@dataclass(slots=True)
+class _Named:
+    """A name under which something is submitted."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    submits: int = 0
+    """So many are under way, or wait for the lock."""
+
+
 class Submissions:
     """What submits need, and the submits that are under way."""
 
@@ -56,7 +66,7 @@ class Submissions:
         self._uploads = uploads
         self._appender = appender
         self._places = places
-        self._named: dict[object, asyncio.Lock] = {}
+        self._named: dict[object, _Named] = {}
 
     async def submit(self, order: Order) -> Accepted:
         """Queue the photos. Return when all replicas and this gateway's view have them.
@@ -85,13 +95,15 @@ class Submissions:
         if name is None:
             yield
             return
-        lock = self._named.setdefault(name, asyncio.Lock())
+        named = self._named.setdefault(name, _Named())
+        named.submits += 1
         try:
-            async with lock:
+            async with named.lock:
                 yield
         finally:
-            if not lock.locked():
-                self._named.pop(name, None)
+            named.submits -= 1
+            if not named.submits:
+                del self._named[name]
 
     async def _earlier(self, order: Order) -> Story | None:
         """Return the job of this key, or of this name, that is there already.
@@ -134,14 +146,15 @@ class Submissions:
 
 def _new_job(order: Order, index: int, size: int, uploads: Uploads) -> NewJob:
     upload = order.uploads[index]
-    named = {} if order.job_id is None else {"job_id": order.job_id}
-    batch = None
+    batch, name = None, order.job_id or str(uuid.uuid4())
     if order.batch_id is not None:
         batch = Batch(batch_id=order.batch_id, index=index, size=size)
+        name = f"{order.batch_id}:{index}"
     metadata = {"filename": upload.filename, **order.metadata}
     if order.idempotency_key is not None:
         metadata["idempotency_key"] = order.idempotency_key
     return NewJob(
+        job_id=name,
         photo=uploads.new_reference(),
         image_sha256=upload.sha256,
         user_id=order.user_id,
@@ -149,7 +162,6 @@ def _new_job(order: Order, index: int, size: int, uploads: Uploads) -> NewJob:
         batch=batch,
         metadata=metadata,
         traceparent=order.traceparent,
-        **named,
     )
 
 

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 
 from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
-from producer_tools.client.line import find_line, offsets, open_reader
+from producer_tools.client.line import ends, find_line, open_reader
 from producer_tools.errors import ViewError
 from producer_tools.view.file import LockedError, identity_of, is_locked, sqlite_errors
 from producer_tools.view.file import open_reader as open_file
@@ -164,11 +164,9 @@ class WatchedView:
             LockedError: It gets no further.
         """
         asked_at = time.time()
-        ends = {
-            name: (await offsets(self._settings, self._reader, TopicPartition(name, 0))).stop
-            for name in self._names
-        }
-        await self._reach(ends, progress)
+        partitions = [TopicPartition(name, 0) for name in self._names]
+        found = await ends(self._settings, self._reader, partitions)
+        await self._reach({each.topic: end for each, end in found.items()}, progress)
         self.current_at = max(self.current_at, asked_at)
 
     async def reach(self, topic: str, end: int) -> None:
@@ -181,10 +179,10 @@ class WatchedView:
             await self.catch_up()
             await asyncio.sleep(_FOLLOW_SECONDS)
 
-    async def _reach(self, ends: Mapping[str, int], progress: Progress | None) -> None:
+    async def _reach(self, wanted: Mapping[str, int], progress: Progress | None) -> None:
         start = positions = await self.ask(Queries.positions)
         moved_at = time.monotonic()
-        while any(positions.get(name, 0) < end for name, end in ends.items()):
+        while any(positions.get(name, 0) < end for name, end in wanted.items()):
             if time.monotonic() - moved_at > STALLED_SECONDS:
                 raise LockedError(
                     f"VIEW_FILE={self._path} is locked by a process that gets no further. End that"
@@ -197,8 +195,8 @@ class WatchedView:
             if positions != before:
                 moved_at = time.monotonic()
             if progress is not None:
-                done = sum(positions.get(name, 0) - start.get(name, 0) for name in ends)
-                progress(done, sum(end - start.get(name, 0) for name, end in ends.items()))
+                done = sum(positions.get(name, 0) - start.get(name, 0) for name in wanted)
+                progress(done, sum(end - start.get(name, 0) for name, end in wanted.items()))
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""

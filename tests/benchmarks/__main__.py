@@ -9,6 +9,7 @@ standby   seconds until a warm standby goes on, and how long a rolling restart s
 joins     when jobs begin while 20 replicas join and leave: takes minutes, so only when named
 view      the view of a million jobs: folding, memory and answers: takes minutes, so only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
+gateway   submits and status calls a second through the HTTP gateway: only when named
 against   processor time a photo, this checkout against another (--checkout): only when named
 """
 
@@ -23,10 +24,32 @@ from consumer.settings import Settings
 from consumer.telemetry import log
 from producer_tools.local.stack import LocalStack
 from segmentation.catalog.catalog import Catalog
-from tests.benchmarks import against, joins, loop, memory, settling, speed, stages, standby, view
+from tests.benchmarks import (
+    against,
+    gateway,
+    joins,
+    loop,
+    memory,
+    settling,
+    speed,
+    stages,
+    standby,
+    view,
+)
 from tests.benchmarks.photos import photos
 
-NAMES = ("speed", "settling", "loop", "stages", "standby", "joins", "view", "memory", "against")
+NAMES = (
+    "speed",
+    "settling",
+    "loop",
+    "stages",
+    "standby",
+    "joins",
+    "view",
+    "memory",
+    "gateway",
+    "against",
+)
 
 
 def main() -> None:
@@ -77,6 +100,8 @@ def run(given: argparse.Namespace) -> None:
                 joins.measure(stack)
             elif name == "view":
                 view.measure(stack, jobs=given.jobs or view.JOBS)
+            elif name == "gateway":
+                gateway.measure()
             elif name == "memory":
                 memory.measure(stack, jobs=given.jobs or memory.JOBS)
             else:
