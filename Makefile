@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults soak check check-lock lock clean
+.PHONY: help setup demo test bench page faults soak check check-lock lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,9 @@ test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for so
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+page: $(READY) ## Pictures of the live page in every state, in build/page
+	@$(BIN)/python -m tests.page $(ARGS)
 
 faults: $(READY) ## Kill, freeze and cut off parts of a running line: does it keep its promise?
 	@$(BIN)/python -m tests.laboratory $(ARGS)

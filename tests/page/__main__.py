@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
+from tests.page import on_a_line
 from tests.page.browser import DESKTOP, PHONE, Tab, launched, tab
 from tests.page.pictures import demo_pictures
 from tests.page.scenes import SCENES, JsonObject
@@ -23,7 +24,13 @@ def main() -> None:
     """Write the pictures to a folder, and say which."""
     parser = argparse.ArgumentParser(prog="python -m tests.page", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("build/page"))
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--line", type=Path, help="write only the README's, of a real line")
+    given = parser.parse_args()
+    folder: Path = given.folder
+    if given.line is not None:
+        with launched() as browser:
+            on_a_line.take(browser, given.line)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["CI"] = "yes"  # without a browser this fails, and skips nothing
     pictures = demo_pictures()

@@ -59,7 +59,7 @@ export class Gallery {
       pictures.forget(old);
       old.remove();
     }
-    at("results-none").hidden = true;
+    this.draw();
   }
 
   /** Say how old each result is, and its name once that is known. */

@@ -106,9 +106,11 @@ function rate(store) {
   return each < 1 ? "less than one a minute" : `${count(Math.round(each))} a minute now`;
 }
 
-/** How many jobs ended a minute, over the last whole minutes. */
+/** How many jobs ended a minute, over the last whole minutes in which there was something to do. */
 function perMinute(store) {
-  const whole = store.minutes.slice(-RATE_MINUTES - 1, -1);
+  const whole = store.minutes
+    .slice(-RATE_MINUTES - 1, -1)
+    .filter((each) => each.unsettled || each.completed || each.failed || each.cancelled);
   if (!whole.length) return 0;
   const ended = whole.reduce((sum, each) => sum + each.completed + each.failed + each.cancelled, 0);
   return ended / whole.length;
