@@ -160,6 +160,22 @@ def test_a_lost_gateway_is_told_with_since_when_and_found_again(
         assert it.complaints == []
 
 
+def test_a_gateway_that_cannot_answer_is_quoted(browser: Browser, pictures: list[Pictures]) -> None:
+    """It is there, and Kafka is away: what was known is grey, until it can answer again."""
+    with StandIn(busy(NAMES), pictures) as gateway, tab(browser) as it:
+        page = opened(it, gateway)
+        expect(page.locator("#line-word")).to_have_text("Running")
+        gateway.problem = "the view has not heard from Kafka for 10 s"
+        expect(page.locator("#banner")).to_contain_text("The gateway can't answer since")
+        expect(page.locator("#banner")).to_contain_text(gateway.problem)
+        expect(page.locator("#line-word")).to_have_text("Was running")
+        gateway.problem = None
+        expect(page.locator("#banner")).to_be_hidden()
+        expect(page.locator("#line-word")).to_have_text("Running")
+        it.allow("503")
+        assert it.complaints == []
+
+
 def test_events_change_the_page_at_once(browser: Browser, pictures: list[Pictures]) -> None:
     """A job begins, waits, ends; the numbers follow."""
     scene = busy(NAMES)

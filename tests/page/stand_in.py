@@ -32,6 +32,7 @@ class StandIn:
         self.scene = scene
         self.pictures = pictures
         self.key: str | None = None
+        self.problem: str | None = None
         self.port = ports.choose("the stand-in gateway", setting="")
         self.cancelled: list[str] = []
         self.calls: list[str] = []
@@ -130,6 +131,8 @@ class StandIn:
         return JSONResponse({"detail": "Missing or wrong X-API-Key."}, 401)
 
     async def _overview(self, request: Request) -> Response:
+        if self.problem is not None:
+            return JSONResponse({"detail": self.problem}, 503)
         scene = self.scene | {"now": ago(0), "events_before": self._next + 1}
         return self._refused(request) or JSONResponse(scene)
 

@@ -101,6 +101,7 @@ function draw() {
 
 function route() {
   const found = /^#\/job\/(.+)$/.exec(location.hash);
+  if (!found && at("home").hidden) at("main").focus({ preventScroll: true }); // back from a job
   at("home").hidden = found !== null;
   job.open(found ? decodeURIComponent(found[1]) : null);
   if (!found) draw();
