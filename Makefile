@@ -17,7 +17,7 @@ demo: $(READY) ## Photos in, masks out, on a real Kafka (PHOTOS="a.jpg folder" f
 	@$(BIN)/maskline demo $(PHOTOS)
 
 test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
