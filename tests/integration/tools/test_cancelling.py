@@ -14,7 +14,7 @@ from producer_tools.view.view import SharedView
 from tests.integration.tools.conftest import ToolLine
 from tests.support.bench import Bench
 from tests.support.line_names import LineNames
-from tests.support.models import write_trivial_body_model
+from tests.support.models import write_light_catalog
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ IN_FLIGHT = 16
 @pytest.fixture
 def bench(tool_line: ToolLine, line: LineNames, tmp_path: Path) -> Iterator[Bench]:
     """Real consumers of the test's line."""
-    write_trivial_body_model(tmp_path)
+    write_light_catalog(tmp_path)
     bench = Bench(tool_line.stack, line, tmp_path)
     yield bench
     bench.stop()
