@@ -43,9 +43,9 @@ async def begin_a_post_without_answer(line: DrilledLine) -> None:
 
 
 async def cancel_it(line: DrilledLine) -> None:
-    """Cancel the first job."""
+    """Cancel it: an operator's way out."""
     line.misbehave()
-    await line.maskline("cancel", f"{line.name}-0")
+    await line.maskline("cancel", f"{line.name}-1")
 
 
 async def submit_unknown_models(line: DrilledLine) -> None:
