@@ -13,7 +13,7 @@ from aiokafka.errors import (
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
-from aiokafka.protocol.metadata import MetadataRequest_v0
+from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.kafka.connection import connection_options
 from consumer.kafka.oauth import TokenRefused
@@ -25,6 +25,7 @@ _ALERT_SECONDS = 1.0
 _MOST_BROKERS = 3
 
 _CERTIFICATE_REASONS = {
+    7: "has a certificate by an authority that isn't in KAFKA_CA_FILE",
     10: "has a certificate that has expired",
     18: "has a certificate that it has signed itself, which KAFKA_CA_FILE doesn't have",
     19: "has a certificate by an authority that isn't in KAFKA_CA_FILE",
@@ -72,7 +73,7 @@ async def _reason(
     except ssl.SSLError as error:
         return _of_tls(error, settings)
     except TokenRefused as error:
-        return f"can't be logged in to: {error}"
+        return f"can't be logged in to: {error.args[0]}"
     except UnsupportedSaslMechanismError as error:
         return f"has no KAFKA_SASL_MECHANISM={settings.kafka_sasl_mechanism}: {error}"
     except SaslAuthenticationFailed:
@@ -91,7 +92,7 @@ async def _log_in(host: str, port: int, options: dict[str, Any]) -> None:
         host, port, request_timeout_ms=timeout, **options
     )
     try:
-        await connection.send(MetadataRequest_v0([]))
+        await connection.send(MetadataRequest([]))
     finally:
         connection.close()
 

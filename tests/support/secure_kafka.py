@@ -16,16 +16,22 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@localhost:{controller}
-listeners=BROKER://localhost:{broker},SCRAM://localhost:{scram},MTLS://localhost:{mtls},OAUTH://localhost:{oauth},CONTROLLER://localhost:{controller}
-advertised.listeners=BROKER://localhost:{broker},SCRAM://localhost:{scram},MTLS://localhost:{mtls},OAUTH://localhost:{oauth}
+listeners=BROKER://localhost:{broker},\\
+SCRAM://localhost:{scram},MTLS://localhost:{mtls},OAUTH://localhost:{oauth},CONTROLLER://localhost:{controller}
+advertised.listeners=BROKER://localhost:{broker},\\
+SCRAM://localhost:{scram},MTLS://localhost:{mtls},OAUTH://localhost:{oauth}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
 listener.security.protocol.map=BROKER:SSL,CONTROLLER:SSL,SCRAM:SASL_SSL,MTLS:SSL,OAUTH:SASL_SSL
 listener.name.scram.sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256
-listener.name.scram.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.scram.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.scram.scram-sha-512.sasl.jaas.config=\\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.scram.scram-sha-256.sasl.jaas.config=\\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
-listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+listener.name.oauth.oauthbearer.sasl.jaas.config=\\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \\
+unsecuredLoginStringClaim_sub="broker";
 listener.name.broker.ssl.client.auth=required
 listener.name.controller.ssl.client.auth=required
 listener.name.mtls.ssl.client.auth=required

@@ -77,6 +77,7 @@ DOORS = {
         "http_client",
         "consumer.job.callback",
         "consumer.job.post",
+        "consumer.kafka.oauth",
         "segmentation.remote.http_client",
         "producer_tools.local",
     ),

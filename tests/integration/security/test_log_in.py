@@ -185,13 +185,13 @@ async def test_what_is_wrong_with_a_token_is_said(
 ) -> None:
     url = tokens.origin
     wrong = await refusal(
-        settings("oauth", kafka_oauth_token_url=url, kafka_oauth_client_secret="wrong-secret")
+        settings("oauth", kafka_oauth_token_url=url, kafka_oauth_client_secret="wrong")  # noqa: S106
     )
     assert wrong == (
         f"can't be logged in to: KAFKA_OAUTH_TOKEN_URL={url} answers 401: are"
         " KAFKA_OAUTH_CLIENT_ID, KAFKA_OAUTH_CLIENT_SECRET and KAFKA_OAUTH_SCOPE right?"
     )
-    away = await refusal(settings("oauth", kafka_oauth_token_url="http://localhost:1"))
+    away = await refusal(settings("oauth", kafka_oauth_token_url="http://localhost:1"))  # noqa: S106
     assert away.startswith("can't be logged in to: KAFKA_OAUTH_TOKEN_URL=http://localhost:1 gives")
     tokens.seconds = -60  # expired when it arrives
     refused = await refusal(settings("oauth", kafka_oauth_token_url=url))
