@@ -28,5 +28,5 @@ class TokenEndpoint(Receiver):
         if form.get("grant_type") != ["client_credentials"]:
             return reply(400, json.dumps({"error": "unsupported_grant_type"}).encode())
         token = unsecured_token(self.principal, seconds=self.seconds)
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": max(self.seconds, 1)}
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": self.seconds}
         return reply(200, json.dumps(answer).encode())

@@ -11,6 +11,7 @@ from consumer.kafka.topics import check
 from consumer.settings import KafkaSettings, load
 from producer_tools.local.stack import LocalStack
 from tests.support.certificates import Authority
+from tests.support.receiver import reply
 from tests.support.secure_kafka import PASSWORDS, SecureKafka
 from tests.support.token_endpoint import CLIENT, SECRET, TokenEndpoint
 
@@ -193,6 +194,7 @@ async def test_what_is_wrong_with_a_token_is_said(
     )
     away = await refusal(settings("oauth", kafka_oauth_token_url="http://localhost:1"))  # noqa: S106
     assert away.startswith("can't be logged in to: KAFKA_OAUTH_TOKEN_URL=http://localhost:1 gives")
-    tokens.seconds = -60  # expired when it arrives
+    foreign = reply(200, b'{"access_token": "of another issuer", "expires_in": 60}')
+    tokens.answers.extend([foreign] * 4)
     refused = await refusal(settings("oauth", kafka_oauth_token_url=url))
     assert "refuses the token of KAFKA_OAUTH_TOKEN_URL" == refused
