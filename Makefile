@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults soak check check-lock lock clean
+.PHONY: help setup demo test chart bench faults soak check check-lock lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ demo: $(READY) ## Photos in, masks out, on a real Kafka (PHOTOS="a.jpg folder" f
 
 test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for some of them)
 	@$(BIN)/python -m pytest $(ARGS)
+
+chart: $(READY) ## Check the Helm chart, with helm and Kubernetes' schemas
+	@$(BIN)/python -m pytest tests/chart $(ARGS)
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -54,6 +57,7 @@ define compile
 	@$(LOCK) --directory $(1) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
 	@$(LOCK) --directory $(1) --group build -c requirements/dev.lock -o requirements/build.lock
 	@$(LOCK) --directory $(1) --group go -o requirements/go.lock
+	@$(LOCK) --directory $(1) --group chart --no-deps -o requirements/chart.lock
 endef
 LOCK = $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 \
        --generate-hashes --no-header --no-emit-index-url $(ARGS)
