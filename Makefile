@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chart bench faults soak check check-lock lock clean
+.PHONY: help setup demo test chart cluster image bench faults soak check check-lock lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,12 @@ test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for so
 
 chart: $(READY) ## Check the Helm chart, with helm and Kubernetes' schemas
 	@$(BIN)/python -m pytest tests/chart $(ARGS)
+
+cluster: $(READY) ## Install the chart on a real Kubernetes API server (built once, with Go)
+	@$(BIN)/python -m pytest --timeout=2400 tests/cluster $(ARGS)
+
+image: $(READY) ## Build the image and run it as a pod would (buildah and podman, as root)
+	@$(BIN)/python -m pytest --timeout=1200 tests/image $(ARGS)
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

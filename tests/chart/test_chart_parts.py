@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.chart.rendering import SETS, Helm, Rendered, environment
 from tests.chart.values import CHART
@@ -188,12 +189,26 @@ def test_monitoring_finds_the_pods(helm: Helm) -> None:
         for port in pod["spec"]["containers"][0].get("ports", [])
     }
     assert named == set(ports)
-    assert rendered.one("PrometheusRule", "line")["spec"]["groups"]
     dashboard = rendered.one("ConfigMap", "line-dashboard")
     assert (
         dashboard["data"]["line.json"].strip()
         == (CHART / "files/dashboard.json").read_text().strip()
     )
+
+
+@pytest.mark.parametrize(("replicas", "standby"), [(1, False), (2, True)])
+def test_alerts_are_of_the_release(replicas: int, standby: bool, helm: Helm) -> None:
+    """By the name that Prometheus gives a PodMonitor's targets."""
+    rendered = helm.render(SETS / "watched.yaml", {"replicaCount": replicas})
+    (group,) = rendered.one("PrometheusRule", "line")["spec"]["groups"]
+    ours = yaml.safe_load((CHART / "files/alerts.yaml").read_text().replace('maskline"', 'x"'))
+    alerts = {rule["alert"]: rule for rule in ours["groups"][0]["rules"]}
+    if not standby:
+        del alerts["MasklineNoStandby"]
+    assert list(alerts) == [rule["alert"] for rule in group["rules"]]
+    for rule in group["rules"]:
+        expected = alerts[rule["alert"]]
+        assert expected == {**rule, "expr": rule["expr"].replace('"masks/line"', '"x"')}
 
 
 def test_labels_are_the_recommended_ones(helm: Helm) -> None:
