@@ -22,6 +22,7 @@ COMMANDS = (
     "stats",
     "cancel",
     "resume",
+    "doctor",
     "models",
     "schemas",
     "demo",
