@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ from typing import Self
 import httpx
 
 from producer_tools.local.stack import LocalStack
-from tests.laboratory.costs import read_starts
+from tests.laboratory.costs import Part, read_starts
 from tests.laboratory.evidence import (
     Evidence,
     Foreseen,
@@ -43,7 +44,18 @@ SETTLE_SECONDS = 120.0
 BACKLOG = 50
 LATENCY_MS = (0, 50)
 CALLBACK_TIMEOUT_SECONDS = 4.0
+DEAD_LETTER_LIMIT = 20
+"""In a row, of those that count: the workload by itself never has as many."""
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where the evidence of the jobs topic as it is now begins."""
+
+    status: int = 0
+    dead_letters: int = 0
+    logs: int = 0
 
 
 class Laboratory:
@@ -79,14 +91,17 @@ class Laboratory:
         self._uploads: list[Upload] = []
         self._uploads_kept = 0
         self._refills = 0
+        self._named = 0
         self._foreseen: dict[int, Foreseen] = {}
+        self._closed: list[Part] = []
+        self._begun_at = Begin()
         self.line = LineNames.fresh()
         self.watch = Watch(stack.kafka.bootstrap_servers, self.line)
 
     async def __aenter__(self) -> Self:
         _write_models(self._folder / "models")
         await asyncio.to_thread(self._fill_bucket)
-        await create_topics(self._environment())
+        await create_topics(self.environment())
         self.behave()
         await self.watch.__aenter__()
         return self
@@ -114,16 +129,22 @@ class Laboratory:
             raise TypeError(f"no network fault can be struck on a {type(self.stack).__name__}")
         return self.stack.proxies[part]
 
-    async def submit(self, planned: Sequence[Planned]) -> None:
-        """Submit the workload, and remember how each record must end."""
+    async def submit(self, planned: Sequence[Planned]) -> list[int]:
+        """Submit the workload, and remember how each record must end; give their offsets."""
         foreseen, _ = await submit(self.bootstrap, self.line.jobs, planned)
         for offset, how in foreseen.items():
             self.foresee(offset, how)
+        return list(foreseen)
+
+    def fresh_id(self, name: str) -> str:
+        """A job id that no other job of the run has."""
+        self._named += 1
+        return f"{name}-{self._seed}-{self._named}"
 
     def foresee(self, offset: int, how: Foreseen) -> None:
         """Remember how a record must end."""
         self._foreseen[offset] = how
-        self.records = len(self._foreseen)
+        self.records = self.watch.settled_before + len(self._foreseen)
 
     def behave(self) -> None:
         """Let the mask-asset service answer as it should, with its latency and its 422."""
@@ -140,7 +161,7 @@ class Laboratory:
             "consume",
             *options,
             folder=self._folder,
-            environment={**self._environment(), **settings},
+            environment={**self.environment(), **settings},
             module=("tests.laboratory.planted", planted) if planted else ("producer_tools",),
         )
         self.consumers.append(consumer)
@@ -254,40 +275,84 @@ class Laboratory:
         if before_kill:
             self._uploads_kept = 0
 
-    def starts(self) -> list[tuple[float, int]]:
-        """When each record was begun, and its offset, as the consumers' logs have it."""
-        return read_starts(self._logs())
+    async def close_part(self, *, through: int) -> None:
+        """Keep what the jobs topic has left behind before offset `through`: the topic is to go.
+
+        Nothing of it may be settled from now on. What was submitted from there on is outside of
+        the promise: it goes with the topic.
+        """
+        await self.watch.reaches(self.watch.settled_before + self._count(through), seconds=60)
+        whole = await self.evidence()
+        before = replace(
+            whole,
+            jobs=tuple(job for job in whole.jobs if job.offset < through),
+            uploads=tuple(one for one in whole.uploads if _offset(one) < through),
+        )
+        starts = [(at, offset) for at, offset in self._starts() if offset < through]
+        self._closed.append(Part(self.watch.ended, starts, before))
+        self._foreseen = {}
+        self.records = self.watch.settled
+
+    async def open_part(self) -> None:
+        """Begin anew with an empty jobs topic, whose owner is yet to be started."""
+        line, bootstrap = self.line, self.bootstrap
+        self._begun_at = Begin(
+            status=await end_of(bootstrap, line.status, isolation="read_uncommitted"),
+            dead_letters=await end_of(bootstrap, line.dead_letters, isolation="read_uncommitted"),
+            logs=len(self._logs()),
+        )
+        await self.keep_uploads()
+        self._uploads = []
+        self.watch.begin_anew()
+
+    async def parts(self) -> list[Part]:
+        """Gather what each jobs topic of the run has left behind, once the consumers have ended."""
+        return [*self._closed, Part(self.watch.ended, self._starts(), await self.evidence())]
 
     async def evidence(self) -> Evidence:
-        """Gather what the run has left behind, once its consumers have ended."""
+        """Gather what the jobs topic as it is now has left behind."""
         await self.keep_uploads()
-        line, bootstrap = self.line, self.bootstrap
+        line, bootstrap, begin = self.line, self.bootstrap, self._begun_at
         async with administration(bootstrap) as admin:
             offset = await committed_offset(admin, line.group, line.jobs)
-        committed = await read_topic(bootstrap, line.status)
-        uncommitted = await read_topic(bootstrap, line.status, isolation="read_uncommitted")
+        committed = await read_topic(bootstrap, line.status, start=begin.status)
+        uncommitted = await read_topic(
+            bootstrap, line.status, start=begin.status, isolation="read_uncommitted"
+        )
         return Evidence(
             topic=line.jobs,
             jobs=await read_topic(bootstrap, line.jobs),
             foreseen=self._foreseen,
             committed=tuple(map(read_event, committed)),
             uncommitted=tuple(map(read_event, uncommitted)),
-            dead_letters=await read_topic(bootstrap, line.dead_letters),
+            dead_letters=await read_topic(bootstrap, line.dead_letters, start=begin.dead_letters),
             offset=offset,
             end=await end_of(bootstrap, line.jobs),
             samples=tuple(self.watch.samples),
             uploads=tuple(self._uploads),
             ownerships=tuple(
                 one
-                for log in self._logs()
+                for log in self._logs()[begin.logs :]
                 for one in read_ownerships(log.stem, read_entries(log.read_bytes()))
             ),
         )
 
+    def begun(self, offset: int) -> bool:
+        """Whether the record was begun, by the consumers' logs."""
+        return any(one == offset for _, one in self._starts())
+
+    def _starts(self) -> list[tuple[float, int]]:
+        """When each record was begun, and its offset, as the consumers' logs have it."""
+        return read_starts(self._logs()[self._begun_at.logs :])
+
+    def _count(self, through: int) -> int:
+        return sum(offset < through for offset in self._foreseen)
+
     def _logs(self) -> list[Path]:
         return sorted(self._folder.glob("consumer-*.log"))
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The settings of this line's consumers and commands."""
         return {
             **self.stack.environment(),
             **self.line.environment(),
@@ -296,15 +361,29 @@ class Laboratory:
             "WORKER_COUNT": "4",
             "CALLBACK_TIMEOUT_SECONDS": str(CALLBACK_TIMEOUT_SECONDS),
             "SHUTDOWN_GRACE_SECONDS": "4",
+            "DEAD_LETTER_LIMIT": str(DEAD_LETTER_LIMIT),
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "json",
         }
 
+    async def put(self, key: str, content: bytes) -> None:
+        """Put an object into the bucket of photos."""
+        await asyncio.to_thread(self._put, {key: content})
+
     def _fill_bucket(self) -> None:
         self.stack.s3.create_bucket(BUCKET)
+        self._put(objects())
+
+    def _put(self, contents: Mapping[str, bytes]) -> None:
         client = self.stack.s3.client()
-        for key, content in objects().items():
+        for key, content in contents.items():
             client.put_object(Bucket=BUCKET, Key=key, Body=content)
+        client.close()
+
+
+def _offset(upload: Upload) -> int:
+    """The offset of the uploaded record; -1 where the upload bears no key."""
+    return int((upload.key or "-1").rpartition("/")[2])
 
 
 def _write_models(folder: Path) -> None:

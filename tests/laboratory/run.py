@@ -27,7 +27,8 @@ PLANTED_QUIET_SECONDS = 30.0
 class RunReport:
     """What a run came to."""
 
-    evidence: Evidence
+    evidence: Sequence[Evidence]
+    """Of each jobs topic that the run had, one after the other."""
     verdicts: Sequence[Verdict]
     costs: Sequence[Cost]
     """What each fault cost, in the order that they struck."""
@@ -46,23 +47,30 @@ class RunReport:
     @property
     def figures(self) -> dict[str, float]:
         """The run in numbers."""
-        evidence = self.evidence
-        taken = [upload.key for upload in evidence.uploads if upload.status < 300]
+        uploads = [upload for one in self.evidence for upload in one.uploads]
+        taken = [
+            key
+            for one in self.evidence
+            for key in {upload.key for upload in one.uploads if upload.status < 300}
+        ]
+        terminal = sum(len(one.terminal) for one in self.evidence)
         return {
-            "records": len(evidence.jobs),
-            "terminal": len(evidence.terminal),
-            "dead_letters": len(evidence.dead_letters),
-            "aborted_terminal": sum(e.terminal for e in evidence.uncommitted)
-            - len(evidence.terminal),
-            "ownerships": len(evidence.ownerships),
-            "uploads": len(evidence.uploads),
-            "repeated_uploads": len(taken) - len(set(taken)),
+            "records": sum(len(one.jobs) for one in self.evidence),
+            "terminal": terminal,
+            "dead_letters": sum(len(one.dead_letters) for one in self.evidence),
+            "aborted_terminal": -terminal
+            + sum(event.terminal for one in self.evidence for event in one.uncommitted),
+            "ownerships": sum(len(one.ownerships) for one in self.evidence),
+            "uploads": len(uploads),
+            "repeated_uploads": sum(upload.status < 300 for upload in uploads) - len(taken),
             "seconds": round(self.seconds, 1),
         }
 
     def __str__(self) -> str:
         """Faults, verdicts and figures, a line each."""
-        ends = Counter(f"{event.state} {event.code or ''}" for event in self.evidence.terminal)
+        ends = Counter(
+            f"{event.state} {event.code or ''}" for one in self.evidence for event in one.terminal
+        )
         lines = [f"  struck  {cost}" for cost in self.costs]
         lines += [str(verdict) for verdict in self.verdicts]
         lines += [f"{count:7}  {end}" for end, count in sorted(ends.items())]
@@ -117,14 +125,23 @@ async def run(
             seconds = time.monotonic() - begin
             ended = Verdict(ended.check, (str(stalled),))
             laboratory.kill_all()
-        evidence = await laboratory.evidence()
-        bill = costs(
-            struck,
-            settled=laboratory.watch.ended,
-            begun=laboratory.starts(),
-            evidence=evidence,
+        parts = await laboratory.parts()
+    evidence = [part.evidence for part in parts]
+    return RunReport(evidence, [ended, *judge_all(evidence)], costs(struck, parts), seconds)
+
+
+def judge_all(evidence: Sequence[Evidence]) -> list[Verdict]:
+    """Hold each check against all topics' evidence, which it names where there are several."""
+    of = [""] if len(evidence) == 1 else [f"topic {n}: " for n in range(1, len(evidence) + 1)]
+    return [
+        Verdict(
+            same[0].check,
+            tuple(
+                topic + what for topic, one in zip(of, same, strict=True) for what in one.against
+            ),
         )
-    return RunReport(evidence, [ended, *judge(evidence)], bill, seconds)
+        for same in zip(*map(judge, evidence), strict=True)
+    ]
 
 
 async def try_planted(

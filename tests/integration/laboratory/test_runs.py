@@ -49,7 +49,9 @@ CUTS = [
             Fault(100, "broker_kill", 20, 0),
             Fault(160, "broker_restart", 20, 0),
         ],
-        holds=lambda report: {one.owner for one in report.evidence.ownerships} == {"consumer-000"},
+        holds=lambda report: (
+            {one.owner for one in report.evidence[0].ownerships} == {"consumer-000"}
+        ),
     ),
     Cut(
         "a dead S3, a wrong secret and a wrong key hold the line, which goes on by itself",
