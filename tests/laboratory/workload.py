@@ -193,9 +193,16 @@ def _failed(code: str) -> Foreseen:
     return Foreseen("failed", code)
 
 
-def image_job(job_id: str, how: Foreseen, *, image: str = "photo.jpg", **fields: object) -> Planned:
+def image_job(
+    job_id: str,
+    how: Foreseen,
+    *,
+    image: str = "photo.jpg",
+    outputs: Sequence[str] | None = None,
+) -> Planned:
     """A job of this id, with a photo of the bucket."""
-    return _record("named", 0, how, job_id=job_id, image=f"s3://{BUCKET}/{image}", **fields)
+    image = f"s3://{BUCKET}/{image}"
+    return _record("named", 0, how, job_id=job_id, image=image, outputs=outputs)
 
 
 def good(number: int, draw: random.Random) -> Planned:
