@@ -71,6 +71,13 @@ CUTS = [
             Fault(150, "callback_late", 20, 0),
         ],
     ),
+    Cut(
+        "three cancels at once end a job once, and a topic made anew begins where its halt says",
+        2032,
+        [Fault(20, "cancels", 20, 0), Fault(60, "topic_anew", 20, 0)],
+        records=120,
+        holds=lambda report: len(report.evidence) == 2,
+    ),
 ]
 
 
