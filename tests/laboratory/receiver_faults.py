@@ -15,12 +15,13 @@ from tests.laboratory.schedule import Fault
 from tests.laboratory.workload import Planned, image_job, plan
 
 RECORDS = 80
-LARGE = 4
+LARGE = 2
 """Jobs with bodies of more than 30 MB, and as many that are refused before they are read."""
 SIDE = 3200
+ALL_SECONDS = 300.0
 LARGE_PHOTO = "large.jpg"
-TIMEOUT_SECONDS = "8"
-"""Of a try, on a machine that does other things, too."""
+PATIENCE = {"CALLBACK_TIMEOUT_SECONDS": "8", "JOB_DEADLINE_SECONDS": "300"}
+"""Large masks take seconds of a machine that does other things, too."""
 
 
 async def receiver_unread(laboratory: Laboratory, fault: Fault) -> None:
@@ -46,13 +47,13 @@ async def _received_oddly(laboratory: Laboratory, fault: Fault, oddity: Oddity) 
     service = laboratory.stack.mask_assets.client_environment()["MASK_ASSET_URL"]
     with odd_receiver(service, oddity) as receiver:
         url = receiver.origin + urlsplit(service).path
-        settings = {"MASK_ASSET_URL": url, "CALLBACK_TIMEOUT_SECONDS": TIMEOUT_SECONDS}
-        owner = laboratory.start(**settings)
+        owner = laboratory.start(MASK_ASSET_URL=url, **PATIENCE)
         records = plan(fault.at, records=RECORDS, poisoned=0)
         at = fault.lines % (RECORDS // 2)
         mixed = [*records[:at], *_large_jobs(laboratory), *records[at:]]
         await laboratory.submit(mixed)
-        await laboratory.moves_on(laboratory.records - laboratory.watch.settled)
+        left = laboratory.records - laboratory.watch.settled
+        await laboratory.moves_on(left, seconds=ALL_SECONDS)
         await laboratory.end(owner)
     laboratory.start()
     await laboratory.moves_on()
