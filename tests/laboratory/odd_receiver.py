@@ -13,7 +13,7 @@ from tests.support.raw_server import RawServer, read_head
 from tests.support.receiver import reply
 
 Oddity = Literal["unread", "twice", "early"]
-ODD_EVERY = 6
+ODD_EVERY = 12
 """Of requests: the line goes on meanwhile."""
 TOO_LARGE = "too-large-"
 """Jobs whose id begins like this are answered 413 before their body is read."""
@@ -23,7 +23,7 @@ _PIECE = 1 << 20
 
 
 def odd_receiver(service_url: str, oddity: Oddity) -> RawServer:
-    """Give a server that passes requests on to the service, and is odd at every sixth.
+    """Give a server that passes requests on to the service, and is odd at every twelfth.
 
     `unread`: it reads and answers nothing more on the connection. `early`: it answers 503 before
     it has read the body, and closes. `twice`: it answers, and adds a refusal that nobody asked for.

@@ -25,12 +25,12 @@ PATIENCE = {"CALLBACK_TIMEOUT_SECONDS": "8", "JOB_DEADLINE_SECONDS": "300"}
 
 
 async def receiver_unread(laboratory: Laboratory, fault: Fault) -> None:
-    """Let the receiver read nothing of each sixth request: tries end in time, and are repeated."""
+    """Let the receiver read nothing of each twelfth request: tries end in time, and are repeated."""
     await _received_oddly(laboratory, fault, "unread")
 
 
 async def receiver_twice(laboratory: Laboratory, fault: Fault) -> None:
-    """Let the receiver add a refusal to each sixth answer: no other job is given it."""
+    """Let the receiver add a refusal to each twelfth answer: no other job is given it."""
     await _received_oddly(laboratory, fault, "twice")
 
 

@@ -56,7 +56,6 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
         "sigkill_settling",
         "rebalances",
         "takeover",
-        *_OPERATORS,
     ),
     "mixed": (
         "sigkill",
