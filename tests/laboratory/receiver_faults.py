@@ -25,7 +25,7 @@ PATIENCE = {"CALLBACK_TIMEOUT_SECONDS": "8", "JOB_DEADLINE_SECONDS": "300"}
 
 
 async def receiver_unread(laboratory: Laboratory, fault: Fault) -> None:
-    """Let the receiver read nothing of each twelfth request: tries end in time, and are repeated."""
+    """Let the receiver not read each twelfth request: tries end in time, and are repeated."""
     await _received_oddly(laboratory, fault, "unread")
 
 
