@@ -5,7 +5,6 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,15 +12,9 @@ from typing import Self
 import httpx
 
 from producer_tools.local.stack import LocalStack
-from tests.laboratory.costs import Part, read_starts
-from tests.laboratory.evidence import (
-    Evidence,
-    Foreseen,
-    Upload,
-    read_event,
-    read_ownerships,
-    read_upload,
-)
+from tests.laboratory.costs import Part
+from tests.laboratory.evidence import Evidence, Foreseen, read_event
+from tests.laboratory.gathering import Gathering
 from tests.laboratory.proxied import ProxiedStack
 from tests.laboratory.toxiproxy import Proxy
 from tests.laboratory.watch import Watch
@@ -36,9 +29,8 @@ from tests.laboratory.workload import (
 )
 from tests.support.consumer_process import POLL_SECONDS, ConsumerProcess, Stalled, until
 from tests.support.line_names import LineNames, create_topics
-from tests.support.logs import read_entries
 from tests.support.models import TRIVIAL, write_trivial_body_model
-from tests.support.topics import administration, committed_offset, end_of, following, read_topic
+from tests.support.topics import following
 
 SETTLE_SECONDS = 120.0
 BACKLOG = 50
@@ -47,15 +39,6 @@ CALLBACK_TIMEOUT_SECONDS = 4.0
 DEAD_LETTER_LIMIT = 20
 """In a row, of those that count: the workload by itself never has as many."""
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Where the evidence of the jobs topic as it is now begins."""
-
-    status: int = 0
-    dead_letters: int = 0
-    logs: int = 0
 
 
 class Laboratory:
@@ -88,15 +71,12 @@ class Laboratory:
         self._folder = folder
         self._seed = seed
         self._planted = planted
-        self._uploads: list[Upload] = []
-        self._uploads_kept = 0
         self._refills = 0
         self._named = 0
         self._foreseen: dict[int, Foreseen] = {}
-        self._closed: list[Part] = []
-        self._begun_at = Begin()
         self.line = LineNames.fresh()
         self.watch = Watch(stack.kafka.bootstrap_servers, self.line)
+        self._gathering = Gathering(stack, self.line, folder=folder, watch=self.watch)
 
     async def __aenter__(self) -> Self:
         _write_models(self._folder / "models")
@@ -157,7 +137,7 @@ class Laboratory:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""
         planted = self._planted
         consumer = ConsumerProcess(
-            f"consumer-{len(self._logs()):03}",
+            f"consumer-{len(self._gathering.logs()):03}",
             "consume",
             *options,
             folder=self._folder,
@@ -261,95 +241,30 @@ class Laboratory:
             self.kill(consumer)
 
     async def keep_uploads(self, *, before_kill: bool = False) -> None:
-        """Keep what is new in the service's log: it remembers only so much, and dies forgetting."""
-        log = await asyncio.to_thread(self.stack.mask_assets.uploads, since=self._uploads_kept)
-        topic = f"/{self.line.jobs}/"
-        self._uploads += [
-            read_upload(line)
-            for line in log
-            # Other lines may share the stack; an upload without a key is ours.
-            if line["idempotency_key"] is None or topic in line["idempotency_key"]
-        ]
-        if log:
-            self._uploads_kept = log[-1]["number"] + 1
-        if before_kill:
-            self._uploads_kept = 0
+        """Keep what is new in the service's log."""
+        await self._gathering.keep_uploads(before_kill=before_kill)
 
     async def close_part(self, *, through: int) -> None:
-        """Keep what the jobs topic has left behind before offset `through`: the topic is to go.
-
-        Nothing of it may be settled from now on. What was submitted from there on is outside of
-        the promise: it goes with the topic.
-        """
-        await self.watch.reaches(self.watch.settled_before + self._count(through), seconds=60)
-        whole = await self.evidence()
-        before = replace(
-            whole,
-            jobs=tuple(job for job in whole.jobs if job.offset < through),
-            uploads=tuple(one for one in whole.uploads if _offset(one) < through),
-        )
-        starts = [(at, offset) for at, offset in self._starts() if offset < through]
-        self._closed.append(Part(self.watch.ended, starts, before))
+        """Keep what the jobs topic has left behind before offset `through`: the topic is to go."""
+        await self._gathering.close_part(self._foreseen, through=through)
         self._foreseen = {}
         self.records = self.watch.settled
 
     async def open_part(self) -> None:
         """Begin anew with an empty jobs topic, whose owner is yet to be started."""
-        line, bootstrap = self.line, self.bootstrap
-        self._begun_at = Begin(
-            status=await end_of(bootstrap, line.status, isolation="read_uncommitted"),
-            dead_letters=await end_of(bootstrap, line.dead_letters, isolation="read_uncommitted"),
-            logs=len(self._logs()),
-        )
-        await self.keep_uploads()
-        self._uploads = []
-        self.watch.begin_anew()
+        await self._gathering.open_part()
 
     async def parts(self) -> list[Part]:
         """Gather what each jobs topic of the run has left behind, once the consumers have ended."""
-        return [*self._closed, Part(self.watch.ended, self._starts(), await self.evidence())]
+        return await self._gathering.parts(self._foreseen)
 
     async def evidence(self) -> Evidence:
         """Gather what the jobs topic as it is now has left behind."""
-        await self.keep_uploads()
-        line, bootstrap, begin = self.line, self.bootstrap, self._begun_at
-        async with administration(bootstrap) as admin:
-            offset = await committed_offset(admin, line.group, line.jobs)
-        committed = await read_topic(bootstrap, line.status, start=begin.status)
-        uncommitted = await read_topic(
-            bootstrap, line.status, start=begin.status, isolation="read_uncommitted"
-        )
-        return Evidence(
-            topic=line.jobs,
-            jobs=await read_topic(bootstrap, line.jobs),
-            foreseen=self._foreseen,
-            committed=tuple(map(read_event, committed)),
-            uncommitted=tuple(map(read_event, uncommitted)),
-            dead_letters=await read_topic(bootstrap, line.dead_letters, start=begin.dead_letters),
-            offset=offset,
-            end=await end_of(bootstrap, line.jobs),
-            samples=tuple(self.watch.samples),
-            uploads=tuple(self._uploads),
-            ownerships=tuple(
-                one
-                for log in self._logs()[begin.logs :]
-                for one in read_ownerships(log.stem, read_entries(log.read_bytes()))
-            ),
-        )
+        return await self._gathering.evidence(self._foreseen)
 
     def begun(self, offset: int) -> bool:
         """Whether the record was begun, by the consumers' logs."""
-        return any(one == offset for _, one in self._starts())
-
-    def _starts(self) -> list[tuple[float, int]]:
-        """When each record was begun, and its offset, as the consumers' logs have it."""
-        return read_starts(self._logs()[self._begun_at.logs :])
-
-    def _count(self, through: int) -> int:
-        return sum(offset < through for offset in self._foreseen)
-
-    def _logs(self) -> list[Path]:
-        return sorted(self._folder.glob("consumer-*.log"))
+        return any(one == offset for _, one in self._gathering.starts())
 
     def environment(self) -> dict[str, str]:
         """The settings of this line's consumers and commands."""
@@ -379,11 +294,6 @@ class Laboratory:
         for key, content in contents.items():
             client.put_object(Bucket=BUCKET, Key=key, Body=content)
         client.close()
-
-
-def _offset(upload: Upload) -> int:
-    """The offset of the uploaded record; -1 where the upload bears no key."""
-    return int((upload.key or "-1").rpartition("/")[2])
 
 
 def _write_models(folder: Path) -> None:
