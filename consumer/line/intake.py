@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from consumer.errors import LaneHalted, LaneLost
+from consumer.errors import LaneLost
 from consumer.job.record import Record
 from consumer.kafka.reader import AnyRecord, Reader, UnreadableRecord
 from consumer.line.lane import Lane
 from consumer.line.race import race
-from consumer.line.start import why_not_from
+from consumer.line.start import halt_before
 
 POLL_MS = 200
 
@@ -44,6 +44,7 @@ class Intake:
                 continue
             for record in await self._read(self._lane.room):
                 self._lane.take(_as_arrived(record))
+            self._lane.pass_to(await self._reader.position(self._partition))
 
     async def _read(self, room: int) -> Sequence[AnyRecord]:
         try:
@@ -61,7 +62,7 @@ class Intake:
             await self._lane.settled()
             return
         start = self._lane.next_offset
-        raise LaneHalted(await why_not_from(self._reader, self._partition, start))
+        raise await halt_before(self._reader, self._partition, start)
 
 
 def _as_arrived(record: AnyRecord) -> Record:
