@@ -16,6 +16,7 @@ from tests.laboratory.evidence import (
     read_upload,
 )
 from tests.laboratory.watch import Watch
+from tests.support.consumer_process import until
 from tests.support.line_names import LineNames
 from tests.support.logs import read_entries
 from tests.support.topics import administration, committed_offset, end_of, read_topic
@@ -75,6 +76,7 @@ class Gathering:
         """
         count = sum(offset < through for offset in foreseen)
         await self._watch.reaches(self._watch.settled_before + count, seconds=SEEN_SECONDS)
+        await self._offset_is_seen()
         whole = await self.evidence(foreseen)
         before = replace(
             whole,
@@ -128,6 +130,16 @@ class Gathering:
                 for one in read_ownerships(log.stem, read_entries(log.read_bytes()))
             ),
         )
+
+    async def _offset_is_seen(self) -> None:
+        """Wait for the offset that goes with the last terminal event: it shows moments later."""
+        line, last = self._line, max(self._watch.ended, default=-1)
+        async with administration(self._stack.kafka.bootstrap_servers) as admin:
+
+            async def is_seen() -> bool:
+                return await committed_offset(admin, line.group, line.jobs) == last + 1
+
+            await until(is_seen, f"offset {last + 1} is committed", seconds=SEEN_SECONDS)
 
     def starts(self) -> list[tuple[float, int]]:
         """When each record was begun, and its offset, as the consumers' logs have it."""

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -74,6 +75,7 @@ class Laboratory:
         self._refills = 0
         self._named = 0
         self._foreseen: dict[int, Foreseen] = {}
+        self._planned: deque[Planned] = deque()
         self.line = LineNames.fresh()
         self.watch = Watch(stack.kafka.bootstrap_servers, self.line)
         self._gathering = Gathering(stack, self.line, folder=folder, watch=self.watch)
@@ -108,6 +110,15 @@ class Laboratory:
         if not isinstance(self.stack, ProxiedStack):
             raise TypeError(f"no network fault can be struck on a {type(self.stack).__name__}")
         return self.stack.proxies[part]
+
+    def intend(self, planned: Iterable[Planned]) -> None:
+        """Plan the workload, to be submitted as the run goes on."""
+        self._planned.extend(planned)
+
+    async def add_planned(self) -> None:
+        """Submit what is left of the workload."""
+        while self._planned:
+            await self.add(10 * BACKLOG)
 
     async def submit(self, planned: Sequence[Planned]) -> list[int]:
         """Submit the workload, and remember how each record must end; give their offsets."""
@@ -196,7 +207,10 @@ class Laboratory:
             await self.add(10 * BACKLOG)
 
     async def add(self, records: int = BACKLOG) -> None:
-        """Submit some more records."""
+        """Submit some more records: those that were planned, and then others."""
+        if self._planned:
+            await self.submit([self._planned.popleft() for _ in range(records) if self._planned])
+            return
         self._refills += 1
         seed = self._seed * 1000 + self._refills
         await self.submit(plan(seed, records=records, poisoned=records // 25))

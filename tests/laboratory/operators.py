@@ -13,7 +13,7 @@ from tests.laboratory.schedule import Fault
 from tests.laboratory.workload import image_job, plan, unknown_model
 from tests.support.consumer_process import ConsumerProcess, Stalled, until
 from tests.support.line_names import create_topics, maskline
-from tests.support.topics import administration, committed_offset, end_of
+from tests.support.topics import administration, end_of
 
 BEYOND_WINDOW = 30
 """Records between a job that holds the line and one that hasn't begun: more than are in flight."""
@@ -30,10 +30,11 @@ async def cancels(laboratory: Laboratory, fault: Fault) -> None:
     owner = await in_the_midst(laboratory, fault)
     holding, waiting = laboratory.fresh_id("stuck"), laboratory.fresh_id("waiting")
     laboratory.stack.mask_assets.misbehave(jobs=holding, mode="status", status=401)
-    head = [image_job(holding, CANCELLED)]
+    head, before = [image_job(holding, CANCELLED)], laboratory.records
     between = plan(fault.at, records=BEYOND_WINDOW, poisoned=0)
     tail = [image_job(waiting, CANCELLED)] * 2
     *_, first, second = await laboratory.submit([*head, *between, *tail])
+    await laboratory.reaches(before)
     await owner.until_holding("MASK_COMPONENT_SECRET")
     await _cancel(laboratory, [holding, waiting] * CANCELS_AT_ONCE)
     # Later jobs of the same ids are jobs of their own.
@@ -58,7 +59,9 @@ async def halt(laboratory: Laboratory, fault: Fault) -> None:
     limit = DEAD_LETTER_LIMIT
     bad = plan(fault.at, records=limit, poisoned=limit, poisons=[unknown_model])
     good = plan(fault.at, records=BEYOND_WINDOW, poisoned=0)
+    before = laboratory.records
     offsets = await laboratory.submit([*good[:1], *bad, *good[1:]])
+    await laboratory.reaches(before)
     last = offsets[limit]
     await owner.until_halted(IN_A_ROW)
     await until(lambda: last in laboratory.watch.ended, "what led to the halt is settled")
@@ -121,10 +124,11 @@ async def topic_anew(laboratory: Laboratory, fault: Fault) -> None:
         await laboratory.end(other)
     head = laboratory.fresh_id("stuck")
     laboratory.stack.mask_assets.misbehave(jobs=head, mode="status", status=401)
+    before = laboratory.records
     (stuck,) = await laboratory.submit([image_job(head, Foreseen("completed"))])
     await laboratory.add()
+    await laboratory.reaches(before)
     await owner.until_holding("MASK_COMPONENT_SECRET")
-    await _settled_up_to(laboratory, stuck)
     await laboratory.close_part(through=stuck)
     settled = laboratory.watch.settled
     await _make_anew(laboratory)
@@ -154,21 +158,6 @@ async def _cancel(laboratory: Laboratory, job_ids: list[str]) -> None:
             batch.append(key=job_id.encode(), value=value, timestamp=None)
         delivery = await producer.send_batch(batch, laboratory.line.control, partition=0)
         await delivery
-
-
-async def _settled_up_to(laboratory: Laboratory, offset: int) -> None:
-    """Wait until all records before the offset are settled."""
-    line = laboratory.line
-    async with administration(laboratory.bootstrap) as admin:
-
-        async def is_settled() -> bool:
-            return offset in _next(await committed_offset(admin, line.group, line.jobs))
-
-        def _next(committed: int | None) -> range:
-            """A transaction's marker may lie between."""
-            return range(committed or 0, (committed or 0) + 2)
-
-        await until(is_settled, f"all before offset {offset} is settled")
 
 
 async def _make_anew(laboratory: Laboratory) -> None:

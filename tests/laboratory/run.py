@@ -18,6 +18,8 @@ from tests.laboratory.schedule import Fault
 from tests.support.consumer_process import Stalled
 
 ABORTED_EVERY = 400
+AHEAD = 200
+"""Records that wait at each fault, so that none meets an idle line, nor a day's work."""
 PLANTED_RECORDS = 120
 # A lost event is waited for in vain.
 PLANTED_QUIET_SECONDS = 30.0
@@ -100,14 +102,15 @@ async def run(
     async with Laboratory(
         stack, folder=folder, seed=seed, planted=planted, progress=progress
     ) as laboratory:
-        await laboratory.submit(workload.aborted(planned, ABORTED_EVERY))
+        laboratory.intend(workload.aborted(planned, ABORTED_EVERY))
+        await laboratory.add(AHEAD)
         begin = time.monotonic()
         laboratory.start()
         struck: list[Struck] = []
         ended = Verdict("the line goes on to the end", ())
         try:
             for fault in faults:
-                await laboratory.has(fault.at)
+                await laboratory.has(fault.at + AHEAD)
                 await laboratory.reaches(fault.at)
                 at = time.time()
                 settled = laboratory.watch.settled
@@ -118,6 +121,7 @@ async def run(
                     f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
                     f" over after {struck[-1].over - at:.1f} s"
                 )
+            await laboratory.add_planned()
             await laboratory.reaches(laboratory.records, quiet_seconds=quiet_seconds)
             seconds = time.monotonic() - begin
             await laboratory.end_all()
