@@ -86,16 +86,7 @@ async def consume(
 def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
     manifests = [catalog.model(name).manifest for name in catalog.names]
     metrics.show_models((manifest.name, manifest.sha256 or "") for manifest in manifests)
-    metrics.show_certificates(
-        certificates.expiries(
-            clients={"KAFKA_CERT_FILE": settings.kafka.kafka_cert_file},
-            authorities={
-                "KAFKA_CA_FILE": settings.kafka.kafka_ca_file,
-                "CALLBACK_CA_FILE": settings.callback.callback_ca_file,
-                "AWS_CA_BUNDLE": settings.s3.aws_ca_bundle,
-            },
-        )
-    )
+    metrics.show_certificates(certificates.expiries(settings.kafka, settings.s3, settings.callback))
 
 
 def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:

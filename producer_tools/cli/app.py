@@ -14,6 +14,7 @@ from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
 COMMANDS = (
     "consume",
+    "gateway",
     "topics",
     "submit",
     "status",
@@ -22,6 +23,7 @@ COMMANDS = (
     "stats",
     "cancel",
     "resume",
+    "doctor",
     "models",
     "schemas",
     "demo",
