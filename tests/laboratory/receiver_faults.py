@@ -14,13 +14,13 @@ from tests.laboratory.odd_receiver import TOO_LARGE, Oddity, odd_receiver
 from tests.laboratory.schedule import Fault
 from tests.laboratory.workload import Planned, image_job, plan
 
-RECORDS = 80
+RECORDS = 40
 LARGE = 2
 """Jobs with bodies of more than 30 MB, and as many that are refused before they are read."""
 SIDE = 3200
 ALL_SECONDS = 300.0
 LARGE_PHOTO = "large.jpg"
-PATIENCE = {"CALLBACK_TIMEOUT_SECONDS": "8", "JOB_DEADLINE_SECONDS": "300"}
+PATIENCE = {"CALLBACK_TIMEOUT_SECONDS": "5", "JOB_DEADLINE_SECONDS": "300"}
 """Large masks take seconds of a machine that does other things, too."""
 
 
