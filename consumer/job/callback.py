@@ -9,6 +9,7 @@ from functools import partial
 from typing import Self
 
 import httpx
+import structlog
 
 from consumer.backoff import Backoff, parse_retry_after
 from consumer.errors import JobFailed, StartError, Unavailable
@@ -31,6 +32,8 @@ from schemas.callback import (
 )
 from schemas.errors import InvalidMessage
 from schemas.job import Job
+
+log = structlog.get_logger()
 
 RETRIES = 5
 BACKOFF = Backoff(first=1.0, longest=16.0)
@@ -75,12 +78,8 @@ class Callback:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = settings.mask_asset_url
-        self._secret = settings.mask_component_secret.get_secret_value()
         self._secrets = Secrets(settings.secrets())
-        if self._secret != self._secret.strip() or not self._secret.isprintable():
-            raise StartError(
-                "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
-            )
+        self._secret = _sendable(settings)
         self._signing_keys = settings.signing_keys
         self._allowed = frozenset(map(origin, settings.callback_allowed_origins))
         self._timeout = settings.callback_timeout_seconds
@@ -96,6 +95,15 @@ class Callback:
 
     async def __aexit__(self, *_: object) -> None:
         await self._poster.__aexit__()
+
+    def renew(self, settings: CallbackSettings) -> None:
+        """Send these settings' secrets from the next try on, where a header can carry them."""
+        self._secrets.learn(settings.secrets())
+        try:
+            self._secret = _sendable(settings)
+            self._signing_keys = settings.signing_keys
+        except StartError as error:
+            log.warning("secrets.not_renewed", reason=str(error))
 
     def check(self, url: str | None) -> None:
         """Refuse a `callback_url` that may not be called, before any work is done for it.
@@ -150,7 +158,6 @@ class Callback:
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": "maskline",
-            AUTH_HEADER: self._secret,
             IDEMPOTENCY_HEADER: idempotency_key(
                 job.job_id, source.topic, source.partition, source.offset
             ),
@@ -209,7 +216,8 @@ class Callback:
 
     async def _send(self, upload: _Upload) -> Answer:
         seconds = upload.budget.seconds_of_try(self._timeout)
-        if upload.body_digest is not None:
+        upload.request.headers[AUTH_HEADER] = self._secret  # it may be another than at the last try
+        if upload.body_digest is not None and self._signing_keys:
             upload.request.headers.update(
                 signature_headers(
                     self._signing_keys,
@@ -254,6 +262,16 @@ class Callback:
             return f", and of its answer {answer.fault}"
         text = " ".join(answer.body.decode(errors="replace").split())
         return f": {self._secrets.hide_and_cut(text, _SHOWN_BODY)}" if text else ""
+
+
+def _sendable(settings: CallbackSettings) -> str:
+    """Give the secret; raise `StartError` where no header can carry it."""
+    secret = settings.mask_component_secret.get_secret_value()
+    if secret != secret.strip() or not secret.isprintable():
+        raise StartError(
+            "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
+        )
+    return secret
 
 
 async def _digest(body: bytes) -> str:

@@ -152,9 +152,11 @@ class Client:
         """Yield each event of the line once. See `producer_tools.client.following.follow`."""
         return follow(self._kafka, from_offset=from_offset, group=group)
 
-    async def cancel(self, job_ids: Sequence[str], *, reason: str | None = None) -> int:
+    async def cancel(
+        self, job_ids: Sequence[str], *, reason: str | None = None, ahead: int = 0
+    ) -> int:
         """Ask the line to cancel jobs. See `producer_tools.client.cancels.write_cancels`."""
-        return await write_cancels(self._kafka, job_ids, reason=reason)
+        return await write_cancels(self._kafka, job_ids, reason=reason, ahead=ahead)
 
     async def _prepare(self, new: NewJob) -> _Prepared:
         """Check the job, then upload its photo."""

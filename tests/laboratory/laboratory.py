@@ -36,7 +36,7 @@ from tests.laboratory.workload import (
 from tests.support.consumer_process import POLL_SECONDS, ConsumerProcess, Stalled, until
 from tests.support.line_names import LineNames, create_topics
 from tests.support.logs import read_entries
-from tests.support.models import TRIVIAL, write_trivial_body_model
+from tests.support.models import TRIVIAL, write_light_catalog
 from tests.support.topics import administration, committed_offset, end_of, following, read_topic
 
 SETTLE_SECONDS = 120.0
@@ -310,7 +310,7 @@ class Laboratory:
 def _write_models(folder: Path) -> None:
     """Write the trivial model, and its like that knows no upper body."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_trivial_body_model(folder)
+    write_light_catalog(folder)
     shutil.copy(folder / f"{TRIVIAL}.onnx", folder / f"{LOWER_ONLY}.onnx")
     manifest = (folder / f"{TRIVIAL}.toml").read_text(encoding="utf-8")
     lines = [line for line in manifest.splitlines() if not line.startswith("upper = ")]
