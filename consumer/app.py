@@ -18,12 +18,15 @@ from consumer.line.line import Line
 from consumer.line.report import Report
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
-from consumer.settings import Settings
+from consumer.settings import Settings, renewal
+from consumer.settings.renewal import RenewedGroup
 from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
 from consumer.telemetry.probes import Check, ProbeServer
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.traces import open_tracing
+from consumer.telemetry.tracing import Tracing
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
@@ -36,20 +39,26 @@ FETCH_THREADS = 16  # more fetches at once gain nothing: two workers segment 20 
 
 
 async def consume(
-    settings: Settings, *, from_offset: int | None = None, log_stream: LogStream | None = None
+    settings: Settings,
+    *,
+    secrets: Secrets,
+    from_offset: int | None = None,
+    log_stream: LogStream | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP.
+    """Serve until SIGTERM, SIGINT or SIGHUP. `secrets` are hidden, and learn renewed ones.
 
     Raises:
         StartError: it can't start. The message names the remedy.
     """
+    tracing = open_tracing(settings.tracing, settings.kafka)
     catalog = await asyncio.to_thread(load_models, settings)
     await check_topics(settings)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, stack)
+        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack)
         throughput = Throughput(metrics)
         line = Line(
             settings.kafka,
@@ -74,11 +83,15 @@ async def consume(
         )
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
-            watching = asyncio.create_task(watch_loop(metrics), name="loop.watch")
+            watching = (
+                asyncio.create_task(watch_loop(metrics), name="loop.watch"),
+                asyncio.create_task(_renew(settings, services, line), name="secrets.watch"),
+            )
             try:
                 await line.run(stop)
             finally:
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
     catalog.close()
     log.info("consumer.stopped")
 
@@ -86,16 +99,7 @@ async def consume(
 def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
     manifests = [catalog.model(name).manifest for name in catalog.names]
     metrics.show_models((manifest.name, manifest.sha256 or "") for manifest in manifests)
-    metrics.show_certificates(
-        certificates.expiries(
-            clients={"KAFKA_CERT_FILE": settings.kafka.kafka_cert_file},
-            authorities={
-                "KAFKA_CA_FILE": settings.kafka.kafka_ca_file,
-                "CALLBACK_CA_FILE": settings.callback.callback_ca_file,
-                "AWS_CA_BUNDLE": settings.s3.aws_ca_bundle,
-            },
-        )
-    )
+    metrics.show_certificates(certificates.expiries(settings.kafka, settings.s3, settings.callback))
 
 
 def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
@@ -104,6 +108,18 @@ def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
         name: Check(ok=check.ok, detail=secrets.hide(check.detail))
         for name, check in report.ready().items()
     }
+
+
+async def _renew(settings: Settings, services: Services, line: Line) -> None:
+    """Take up secrets whose files change."""
+    kafka = settings.kafka
+    certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
+    hide = services.secrets.learn
+    await renewal.watch(
+        RenewedGroup(settings.s3, services.images.renew, hide=hide),
+        RenewedGroup(settings.callback, services.callback.renew, hide=hide),
+        RenewedGroup(kafka, line.renew, hide=hide, files=certificates),
+    )
 
 
 def load_models(settings: Settings) -> Catalog:
@@ -139,7 +155,12 @@ async def check_topics(settings: Settings) -> None:
 
 
 async def _open_services(
-    settings: Settings, catalog: Catalog, metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    catalog: Catalog,
+    metrics: Metrics,
+    secrets: Secrets,
+    tracing: Tracing,
+    stack: AsyncExitStack,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -161,7 +182,8 @@ async def _open_services(
         callback=await stack.enter_async_context(callback),
         holds=holds,
         max_attempts=settings.line.max_attempts,
-        secrets=Secrets(settings.secrets()),
+        secrets=secrets,
+        tracing=tracing,
     )
 
 

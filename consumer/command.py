@@ -45,7 +45,9 @@ def _run(from_offset: int | None, log_stream: LogStream) -> int:
         settings = Settings()
         secrets = Secrets(settings.secrets())
         log.configure(serving.log_level, serving.log_format, secrets=secrets)
-        asyncio.run(consume(settings, from_offset=from_offset, log_stream=log_stream))
+        asyncio.run(
+            consume(settings, secrets=secrets, from_offset=from_offset, log_stream=log_stream)
+        )
     except StartError as error:
         structlog.get_logger().error("consumer.not_started", reason=str(error))
         return error.exit_code

@@ -24,7 +24,7 @@ from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
-from consumer.line.race import race, unless
+from consumer.line.race import first_of, race, unless
 from consumer.line.settler import Settler, halted_for
 from consumer.line.start import Start, find_start
 from consumer.line.state import LineState
@@ -58,6 +58,7 @@ class Line:
         self._throughput = throughput
         self._ledger = Ledger()
         self._from_offset = from_offset
+        self._renewed = asyncio.Event()
         self._owned_before = False
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
@@ -89,6 +90,11 @@ class Line:
             oldest_ms=lane.oldest_ms if lane else None,
         )
 
+    def renew(self, kafka: KafkaSettings) -> None:
+        """Settle what is in flight, leave the group, and join it again by these settings."""
+        self._kafka = kafka
+        self._renewed.set()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then settle what is in flight and leave the group.
 
@@ -112,11 +118,15 @@ class Line:
                 await _pause(losses, stop)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        """Keep up one membership, until `stop` or until the lane is lost."""
-        async with Membership(self._kafka) as membership:
+        """Keep up one membership, until `stop`, a renewal, or until the lane is lost."""
+        self._renewed.clear()
+        async with (
+            Membership(self._kafka) as membership,
+            first_of(stop, self._renewed) as leave,
+        ):
             self._membership = membership
             try:
-                await race(membership.run(), self._own(membership, stop))
+                await race(membership.run(), self._own(membership, leave))
             finally:
                 self._membership = None
 
@@ -226,6 +236,7 @@ class Line:
                 raise
             self._from_offset = None
             return await self._find_start(clients)
+        clients.cancellations.topic_id = start.topic_id
         after = start.halted_after
         if after is None:
             return start

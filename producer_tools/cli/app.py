@@ -23,6 +23,7 @@ COMMANDS = (
     "stats",
     "cancel",
     "resume",
+    "doctor",
     "models",
     "schemas",
     "demo",

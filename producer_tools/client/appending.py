@@ -1,6 +1,7 @@
 """Appends jobs to the jobs topic for as long as a process lives: one, or several as one."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +16,8 @@ from schemas.job import Job
 
 Headers = list[tuple[str, bytes]]
 
+_BATCH_BYTES = 900_000
+"""A little less than what a topic takes if nothing else is configured."""
 _TRANSACTION_SECONDS = 10
 """A killed process leaves a transaction open for so long, and readers wait for its end."""
 
@@ -71,20 +74,40 @@ class Appender:
         Raises:
             ServiceError: Kafka failed. All records may be in the topic, or none.
         """
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(self._seconds):
+                whole = await self._append_as_one(jobs)
+                if whole is not None:
+                    return whole
                 await self._in_transaction.acquire()
-        except TimeoutError as error:
+        except (KafkaError, TimeoutError) as error:
             raise unreachable(self._settings, error) from error
         # A task of its own: an abort waits for Kafka, and the caller doesn't.
         appending = asyncio.create_task(self._append_batch(jobs), name="jobs.append")
         self._tasks.add(appending)
         appending.add_done_callback(self._end_batch)
-        done, _ = await asyncio.wait([appending], timeout=self._seconds)
+        left = max(0.1, self._seconds - (time.monotonic() - begun))
+        done, _ = await asyncio.wait([appending], timeout=left)
         if not done:
             appending.cancel()
             raise unreachable(self._settings, TimeoutError())
         return await appending
+
+    async def _append_as_one(self, jobs: Sequence[tuple[Job, Headers]]) -> list[int] | None:
+        """Append jobs as one record batch, which is there whole or not at all.
+
+        None: they are too many for one. It is better than a transaction: a process that is killed
+        leaves nothing open that readers would wait for.
+        """
+        producer = await self._single_producer()
+        batch = producer.create_batch()
+        for job, headers in jobs:
+            if not batch.append(timestamp=None, key=_key(job), value=job.write(), headers=headers):
+                return None
+        sent = await producer.send_batch(batch, self._settings.jobs_topic, partition=0)
+        first: int = (await asyncio.shield(sent)).offset
+        return [first + index for index in range(len(jobs))]
 
     async def _append_batch(self, jobs: Sequence[tuple[Job, Headers]]) -> list[int]:
         topic = self._settings.jobs_topic
@@ -114,7 +137,9 @@ class Appender:
     async def _single_producer(self) -> AIOKafkaProducer:
         async with self._opening:
             if self._single is None:
-                self._single = await self._open.enter_async_context(open_producer(self._settings))
+                self._single = await self._open.enter_async_context(
+                    open_producer(self._settings, max_batch_size=_BATCH_BYTES)
+                )
             return self._single
 
     async def _batch_producer(self) -> AIOKafkaProducer:

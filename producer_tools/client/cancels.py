@@ -17,7 +17,7 @@ from schemas.control import Cancel
 
 
 async def write_cancels(
-    settings: KafkaSettings, job_ids: Sequence[str], *, reason: str | None = None
+    settings: KafkaSettings, job_ids: Sequence[str], *, reason: str | None = None, ahead: int = 0
 ) -> int:
     """Ask the line to cancel the jobs: all of them or, if this fails, none.
 
@@ -28,9 +28,10 @@ async def write_cancels(
         settings: The line.
         job_ids: The jobs.
         reason: Why, as free text of at most 500 characters.
+        ahead: So many offsets more are covered, for records that aren't submitted yet.
 
     Returns:
-        The end of the jobs topic: records before it are cancelled.
+        The end of the jobs topic, and `ahead` more: records before it are cancelled.
 
     Raises:
         ServiceError: Kafka can't be reached, or refuses us.
@@ -38,7 +39,7 @@ async def write_cancels(
     """
     now = datetime.now(UTC)
     try:
-        end = await _end(settings)
+        end = await _end(settings) + ahead
     except (KafkaError, TimeoutError) as error:
         raise unreachable(settings, error) from error
     cancels = [

@@ -199,6 +199,23 @@ async def halted_behind(settings: KafkaSettings) -> int | None:
     return await _ask_coordinator(settings, ask)
 
 
+async def unsettled(settings: KafkaSettings) -> int:
+    """Return how many records the line hasn't settled, at the most: offsets have gaps.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    jobs = TopicPartition(settings.jobs_topic, 0)
+
+    async def ask() -> int | None:
+        return (await read_committed_offset(settings, jobs)).offset
+
+    settled = await _ask_coordinator(settings, ask)
+    async with open_reader(settings) as reader:
+        there = await offsets(settings, reader, jobs)
+    return there.stop - (there.start if settled is None else settled)
+
+
 async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask the group's coordinator, again while it is moving or Kafka makes its first one."""
     try:

@@ -124,16 +124,21 @@ class Hub:
         """How many streams there are."""
         return len(self._streams)
 
-    @contextmanager
-    def stream(self, wanted: Callable[[Message], bool] = lambda _message: True) -> Iterator[Stream]:
-        """Give the events from now on while the block lasts.
+    def check(self) -> None:
+        """Return if there is room for one more stream.
 
         Raises:
-            Refused: There are too many streams.
+            Refused: There isn't.
         """
         if self._closed or len(self._streams) >= MOST_STREAMS:
             raise unavailable("There are too many event streams. Please try again later.")
+
+    @contextmanager
+    def stream(self, wanted: Callable[[Message], bool] = lambda _message: True) -> Iterator[Stream]:
+        """Give the events from now on while the block lasts."""
         stream = Stream(wanted)
+        if self._closed:
+            stream.end()
         self._streams.add(stream)
         try:
             yield stream

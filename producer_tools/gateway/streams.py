@@ -36,6 +36,7 @@ class _Streams:
     async def all(self, last_event_id: LastEventId = None) -> Response:
         """Stream the events of all jobs, from now on or after `Last-Event-ID`."""
         self.parts.keeper.check()
+        self.parts.hub.check()
         after = _offset(last_event_id)
         gone = False
         if after is not None and self.parts.hub.kept_after(after) is None:
@@ -47,6 +48,7 @@ class _Streams:
 
     async def one(self, job_id: str, last_event_id: LastEventId = None) -> Response:
         """Stream the events of a job: its latest, and those that follow until it has ended."""
+        self.parts.hub.check()
         after = _offset(last_event_id)
         story = await find_job(self.parts.keeper, job_id)
         if story is None:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
@@ -61,6 +61,7 @@ class SharedView:
         self._settings = settings
         self._path = path
         self._view: View
+        self._opening = asyncio.Lock()
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -77,25 +78,15 @@ class SharedView:
             LockedError: The process that folds gets no further.
             ServiceError: Kafka doesn't answer.
         """
-        while True:
-            try:
-                return await self._view.catch_up(progress)
-            except _FolderEndedError:  # so it is our turn, or another's
-                await self._opened.aclose()
-                await self._open()
+        await self._with_view(lambda view: view.catch_up(progress))
 
     async def reach(self, topic: str, end: int) -> None:
         """Return when the view has all records of this topic before `end`. Errors: `catch_up`."""
-        await self._view.reach(topic, end)
+        await self._with_view(lambda view: view.reach(topic, end))
 
     async def follow(self) -> None:
         """Keep up with the topics, until this is cancelled. The errors are those of `catch_up`."""
-        while True:
-            try:
-                await self._view.follow()
-            except _FolderEndedError:
-                await self._opened.aclose()
-                await self._open()
+        await self._with_view(lambda view: view.follow())
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""
@@ -105,6 +96,17 @@ class SharedView:
     def current_at(self) -> float:
         """When the view last had all that `read_committed` could see, as `time.time` has it."""
         return self._view.current_at
+
+    async def _with_view(self, work: Callable[[View], Awaitable[None]]) -> None:
+        while True:
+            view = self._view
+            try:
+                return await work(view)
+            except _FolderEndedError:  # so it is our turn, or another's
+                async with self._opening:
+                    if self._view is view:
+                        await self._opened.aclose()
+                        await self._open()
 
     async def _open(self) -> None:
         async with AsyncExitStack() as opening:

@@ -1,4 +1,4 @@
-"""Submits and status calls a second through the gateway, the whole stack and the load on one machine.
+"""Submits and status calls a second through the gateway, stack and load on one machine.
 
 20 callers submit photos of 200 kB, each one a second, while status calls come at a fixed pace over
 connections of their own. The consumer works with the trivial model, so that the line keeps up; S3
