@@ -75,7 +75,7 @@ DOORS = {
     "botocore": ("consumer.s3", "producer_tools.client.uploads", "producer_tools.local"),
     "httpx": (
         "http_client",
-        "consumer.job.callback",
+        "consumer.job.upload",
         "consumer.job.post",
         "consumer.kafka.oauth",
         "segmentation.remote.http_client",
@@ -89,6 +89,8 @@ DOORS = {
         "producer_tools.local",
         "producer_tools.view",
     ),
+    "opentelemetry": ("consumer.telemetry.opentelemetry",),
+    "requests": ("consumer.telemetry.opentelemetry",),
     "sqlite3": ("producer_tools.view",),
     "prometheus_client": ("consumer.telemetry", "producer_tools.gateway.metrics"),
     "fastapi": ("producer_tools.gateway",),

@@ -12,6 +12,7 @@ from consumer.settings import (
     ModelSettings,
     S3Settings,
     ServingSettings,
+    TracingSettings,
     ViewSettings,
 )
 from consumer.telemetry.metrics import Metrics
@@ -27,6 +28,7 @@ GROUPS = (
     ImageSettings,
     CallbackSettings,
     ServingSettings,
+    TracingSettings,
     ViewSettings,
     GatewaySettings,
 )
