@@ -34,12 +34,16 @@ async def draw(
     axes: dict[str, Axes] = {}
     for query in queries(rate="1m"):
         asked = query.expression.replace(f'job="{OWN_JOB}"', f'job="{line}"')
-        series = await prometheus.query_range(asked, begin=begin, end=end, step=STEP_SECONDS)
-        if not series:
-            silent.append(f"{query.panel}: {query.expression}")
         if query.panel not in axes:
             axes[query.panel] = _place(figure, places[query.panel], rows)
-        _plot(axes[query.panel], query, series, begin)
+        if query.kind == "timeseries":
+            series = await prometheus.query_range(asked, begin=begin, end=end, step=STEP_SECONDS)
+            _plot(axes[query.panel], query, series, begin)
+        else:
+            series = await prometheus.query(asked, at=end)
+            _show(axes[query.panel], query, series)
+        if not series:
+            silent.append(f"{query.panel}: {query.expression}")
     for panel in panels():
         if panel["type"] == "row":
             figure.text(0.01, 1 - (panel["gridPos"]["y"] + 0.7) / rows, panel["title"], size=13)
@@ -61,16 +65,28 @@ def _place(figure: Figure, panel: dict[str, Any], rows: int) -> Axes:
 
 
 def _plot(axes: Axes, query: Query, series: list[dict[str, Any]], begin: float) -> None:
-    for number, one in enumerate(series):
+    for one in series:
         name = _legend(query.legend, one["metric"])
-        points = [(float(at), float(value)) for at, value in one["values"]]
-        if query.kind == "timeseries":
-            minutes = [(at - begin) / 60 for at, _ in points]
-            axes.plot(minutes, [value for _, value in points], label=name, linewidth=1)
-            axes.legend(fontsize=5, loc="upper left")
-        else:
-            shown = f"{name}: {points[-1][1]:g}"
-            axes.text(0.02, 0.75 - 0.22 * number, shown, size=9, transform=axes.transAxes)
+        minutes = [(float(at) - begin) / 60 for at, _ in one["values"]]
+        values = [float(value) for _, value in one["values"]]
+        axes.plot(minutes, values, label=name, linewidth=1)
+        axes.legend(fontsize=5, loc="upper left")
+
+
+def _show(axes: Axes, query: Query, series: list[dict[str, Any]]) -> None:
+    """Show values as tiles, coloured as Grafana colours them."""
+    for number, one in enumerate(series):
+        value = float(one["value"][1])
+        colour = [colour for least, colour in query.steps if value >= least][-1:] or ["white"]
+        shown = f"{_legend(query.legend, one['metric'])} {value:g}"[:44]
+        axes.text(
+            0.02,
+            0.7 - 0.3 * number,
+            shown,
+            size=10,
+            transform=axes.transAxes,
+            bbox={"facecolor": colour[0], "alpha": 0.5, "pad": 4},
+        )
 
 
 def _legend(template: str, labels: dict[str, str]) -> str:

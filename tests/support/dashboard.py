@@ -18,6 +18,8 @@ class Query:
     unit: str
     expression: str
     legend: str
+    steps: tuple[tuple[float, str], ...]
+    """From which value on a tile has which colour."""
 
 
 def panels() -> list[dict[str, Any]]:
@@ -35,6 +37,10 @@ def queries(*, rate: str) -> list[Query]:
             unit=panel["fieldConfig"]["defaults"]["unit"],
             expression=target["expr"].replace("$__rate_interval", rate),
             legend=target["legendFormat"],
+            steps=tuple(
+                (float("-inf") if step["value"] is None else step["value"], step["color"])
+                for step in panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", ())
+            ),
         )
         for panel in panels()
         if panel["type"] != "row"
