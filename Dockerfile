@@ -9,7 +9,7 @@ ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS libraries
 ARG ONNXRUNTIME=onnxruntime
-COPY requirements/*.lock /requirements/
+COPY requirements/runtime.lock requirements/onnxruntime-gpu.lock /requirements/
 # The environment has no pip: that of /tools installs into it. The .pth file leads to our code.
 RUN python3 -m venv --without-pip /venv && python3 -m venv /tools \
  && install="/tools/bin/pip --python /venv/bin/python install --no-cache-dir --require-hashes" \
@@ -20,6 +20,7 @@ RUN python3 -m venv --without-pip /venv && python3 -m venv /tools \
  && echo /app > "$(/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/maskline.pth"
 
 FROM libraries AS application
+COPY requirements/build.lock /requirements/
 RUN /tools/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
       -r /requirements/build.lock
 WORKDIR /src
