@@ -6,6 +6,7 @@ A module a group. To add a setting, add a field to its group and a line to docs/
 from collections.abc import Iterator
 
 from consumer.settings.callback import CallbackSettings
+from consumer.settings.gateway import GatewaySettings
 from consumer.settings.group import load
 from consumer.settings.images import ImageSettings
 from consumer.settings.kafka import KafkaSettings
@@ -17,6 +18,7 @@ from consumer.settings.view import ViewSettings
 
 __all__ = [
     "CallbackSettings",
+    "GatewaySettings",
     "ImageSettings",
     "KafkaSettings",
     "LineSettings",

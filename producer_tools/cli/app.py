@@ -14,6 +14,7 @@ from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
 COMMANDS = (
     "consume",
+    "gateway",
     "topics",
     "submit",
     "status",

@@ -196,3 +196,13 @@ def _topic_id(record: AnyRecord) -> str:
         if name == cloud_events.TOPIC_ID and value:
             return bytes(value).decode(errors="replace")
     return ""
+
+
+async def earliest(settings: KafkaSettings) -> int:
+    """Return the first offset that the status topic has.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    async with open_reader(settings) as reader:
+        return (await offsets(settings, reader, TopicPartition(settings.status_topic, 0))).start

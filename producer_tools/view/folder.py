@@ -78,6 +78,8 @@ class Folder:
         self._gone_before = 0
         self._checked_at = time.monotonic()
         self._swept_at = 0.0
+        self.current_at = 0.0
+        """When the view last had all that `read_committed` could see, as `time.time` has it."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
@@ -119,6 +121,11 @@ class Folder:
                 done = sum(self._positions[name] - start[name] for name in start)
                 progress(done, sum(ends[name] - start[name] for name in start))
 
+    async def reach(self, topic: str, end: int) -> None:
+        """Return when all records of this topic before `end` are folded."""
+        while self._behind({topic: end}):
+            await self.fold_next()
+
     async def follow(self) -> None:
         """Fold whatever comes, until this is cancelled. The errors are those of `catch_up`."""
         while True:
@@ -131,15 +138,12 @@ class Folder:
     async def fold_next(self) -> None:
         """Fold what has come since the last call. Wait for it for a fifth of a second.
 
-        If this is cancelled, the fold goes on: what was read must not be lost.
+        Several callers share one fold. If one is cancelled, the fold goes on: what was read must
+        not be lost.
         """
-        if self._folding is None:
+        if self._folding is None or self._folding.done():
             self._folding = asyncio.create_task(self._fold_next(), name="view.fold")
-        try:
-            await asyncio.shield(self._folding)
-        finally:
-            if self._folding.done():
-                self._folding = None
+        await asyncio.shield(self._folding)
 
     async def _end_fold(self) -> None:
         if self._folding is not None:
@@ -171,6 +175,18 @@ class Folder:
             self._positions = positions
             if self._waiting:
                 self._positions[self._topics.status] = self._waiting[0].offset
+        self._note_current()
+
+    def _note_current(self) -> None:
+        """Note when Kafka last said that there is no more than what is folded."""
+        answered = [self._reader.last_poll_timestamp(each) for each in self._partitions.values()]
+        ends = {
+            name: self._reader.last_stable_offset(partition)
+            for name, partition in self._partitions.items()
+        }
+        known = {name: end for name, end in ends.items() if end is not None}
+        if None not in answered and len(known) == len(ends) and not self._behind(known):
+            self.current_at = max(self.current_at, min(answered) / 1000)
 
     def _fold(self, arrived: Arrived) -> int:
         """Fold in one transaction, in the thread."""

@@ -159,7 +159,7 @@ class Queries:
             limit: How many to return.
             before: Return those before this offset alone, for a further page.
         """
-        with self._snapshot():
+        with self.snapshot():
             lists = [
                 self._newest(shown, batched, limit, before)
                 for shown in set(states)
@@ -172,7 +172,7 @@ class Queries:
     def items(self, states: Collection[Shown] = _ALL, *, limit: int) -> ItemPage:
         """Return the newest items in these states, a batch as one, and how many there are."""
         lists: list[Sequence[Row | BatchRow]] = []
-        with self._snapshot():
+        with self.snapshot():
             for shown in set(states):
                 lists += [self._newest(shown, 0, limit), self._newest_batches(shown, limit)]
             totals = self.totals().items
@@ -196,8 +196,11 @@ class Queries:
         return dict(self._connection.execute("SELECT topic, next_offset FROM positions"))
 
     @contextmanager
-    def _snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """Let all questions in the block be answered from the same moment."""
+        if self._connection.in_transaction:
+            yield
+            return
         self._connection.execute("BEGIN")
         try:
             yield

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
@@ -26,6 +26,7 @@ T = TypeVar("T")
 STALLED_SECONDS = 15.0
 """A process that keeps the view and folds nothing for so long has stopped."""
 _LOOK_SECONDS = 0.05
+_FOLLOW_SECONDS = 0.2
 
 
 class View(Protocol):
@@ -34,8 +35,18 @@ class View(Protocol):
     async def catch_up(self, progress: Progress | None = None) -> None:
         """Return when the view has all that `read_committed` could see when it was called."""
 
+    async def reach(self, topic: str, end: int) -> None:
+        """Return when the view has all records of this topic before `end`."""
+
+    async def follow(self) -> None:
+        """Keep up with the topics, until this is cancelled or ends with an error."""
+
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question."""
+
+    @property
+    def current_at(self) -> float:
+        """When the view last had all that `read_committed` could see, as `time.time` has it."""
 
 
 class SharedView:
@@ -73,9 +84,27 @@ class SharedView:
                 await self._opened.aclose()
                 await self._open()
 
+    async def reach(self, topic: str, end: int) -> None:
+        """Return when the view has all records of this topic before `end`. Errors: `catch_up`."""
+        await self._view.reach(topic, end)
+
+    async def follow(self) -> None:
+        """Keep up with the topics, until this is cancelled. The errors are those of `catch_up`."""
+        while True:
+            try:
+                await self._view.follow()
+            except _FolderEndedError:
+                await self._opened.aclose()
+                await self._open()
+
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""
         return await self._view.ask(question)
+
+    @property
+    def current_at(self) -> float:
+        """When the view last had all that `read_committed` could see, as `time.time` has it."""
+        return self._view.current_at
 
     async def _open(self) -> None:
         async with AsyncExitStack() as opening:
@@ -107,6 +136,7 @@ class WatchedView:
         self._connection: sqlite3.Connection
         self._reader: Reader
         self._opened = AsyncExitStack()
+        self.current_at = 0.0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
@@ -133,10 +163,25 @@ class WatchedView:
         Raises:
             LockedError: It gets no further.
         """
+        asked_at = time.time()
         ends = {
             name: (await offsets(self._settings, self._reader, TopicPartition(name, 0))).stop
             for name in self._names
         }
+        await self._reach(ends, progress)
+        self.current_at = max(self.current_at, asked_at)
+
+    async def reach(self, topic: str, end: int) -> None:
+        """Wait until the other process has folded all records of this topic before `end`."""
+        await self._reach({topic: end}, None)
+
+    async def follow(self) -> None:
+        """See again and again that the other process keeps up, until this is cancelled."""
+        while True:
+            await self.catch_up()
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+    async def _reach(self, ends: Mapping[str, int], progress: Progress | None) -> None:
         start = positions = await self.ask(Queries.positions)
         moved_at = time.monotonic()
         while any(positions.get(name, 0) < end for name, end in ends.items()):

@@ -57,6 +57,12 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "producer_tools": ("schemas", "segmentation", *FLOOR),
     "producer_tools.cli": ("schemas", "segmentation", "producer_tools", *FLOOR),
     "producer_tools.cli.consume": ("consumer",),
+    "producer_tools.cli.gateway": (
+        "consumer.environment",
+        "segmentation",
+        "producer_tools",
+        *FLOOR,
+    ),
     "producer_tools.local": ("schemas", "segmentation", "consumer", "producer_tools"),
     "training": ("segmentation",),
 }
@@ -83,7 +89,9 @@ DOORS = {
         "producer_tools.view",
     ),
     "sqlite3": ("producer_tools.view",),
-    "prometheus_client": ("consumer.telemetry",),
+    "prometheus_client": ("consumer.telemetry", "producer_tools.gateway.metrics"),
+    "fastapi": ("producer_tools.gateway",),
+    "python_multipart": ("producer_tools.gateway.form",),
     "backports": ("consumer.kafka.unpacking",),
     "cramjam": ("consumer.kafka.unpacking",),
     "lz4": ("consumer.kafka.unpacking",),

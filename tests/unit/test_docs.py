@@ -5,6 +5,7 @@ from pathlib import Path
 
 from consumer.settings import (
     CallbackSettings,
+    GatewaySettings,
     ImageSettings,
     KafkaSettings,
     LineSettings,
@@ -27,6 +28,7 @@ GROUPS = (
     CallbackSettings,
     ServingSettings,
     ViewSettings,
+    GatewaySettings,
 )
 
 
