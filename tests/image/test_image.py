@@ -13,8 +13,8 @@ UNWANTED = (
     ".cache",
 )  # fmt: skip
 COMMANDS = (
-    "consume", "gateway", "topics create", "topics check", "submit", "status", "watch", "jobs", "stats",
-    "cancel", "resume", "models list", "models check", "schemas export", "demo",
+    "consume", "gateway", "topics create", "topics check", "submit", "status", "watch", "jobs",
+    "stats", "cancel", "resume", "models list", "models check", "schemas export", "demo",
 )  # fmt: skip
 
 
