@@ -14,8 +14,10 @@ from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.job.services import Services
 from consumer.kafka import topics
+from consumer.kafka.committed import RunProgress
 from consumer.line.line import Line
 from consumer.line.report import Report
+from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
 from consumer.settings import Settings
@@ -35,27 +37,39 @@ FETCH_THREADS = 16  # more fetches at once gain nothing: two workers segment 20 
 
 
 async def consume(
-    settings: Settings, *, from_offset: int | None = None, log_stream: LogStream | None = None
-) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP.
+    settings: Settings,
+    *,
+    from_offset: int | None = None,
+    run: Run | None = None,
+    log_stream: LogStream | None = None,
+) -> RunProgress | None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; a replay run also until it has come to its end.
+
+    Gives what came of the run; None where it was stopped before its end, or this is no run.
 
     Raises:
         StartError: it can't start. The message names the remedy.
+        LaneHalted: the replay run has halted. The message says why.
     """
+    kafka = settings.kafka if run is None else run.settings(settings.kafka)
+    if run is not None:
+        await check_topics(settings)
+        await check_run(kafka, run)
     catalog = await asyncio.to_thread(load_models, settings)
     await check_topics(settings)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, stack)
-        throughput = Throughput(metrics)
+        services = await _open_services(settings, catalog, metrics, stack, run)
+        throughput = Throughput(metrics, dead_letters=run is None)
         line = Line(
-            settings.kafka,
+            kafka,
             settings.line,
             services=services,
             throughput=throughput,
             from_offset=from_offset,
+            run=run,
         )
         report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
@@ -78,6 +92,7 @@ async def consume(
                 watching.cancel()
     catalog.close()
     log.info("consumer.stopped")
+    return line.ended
 
 
 def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
@@ -121,7 +136,11 @@ async def check_topics(settings: Settings) -> None:
 
 
 async def _open_services(
-    settings: Settings, catalog: Catalog, metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    catalog: Catalog,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    run: Run | None,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -135,7 +154,9 @@ async def _open_services(
             formats=frozenset(settings.images.image_formats),
         ),
     )
-    callback = Callback(settings.callback, holds=holds, metrics=metrics)
+    callback = Callback(
+        settings.callback, holds=holds, metrics=metrics, replay_id=run.replay_id if run else None
+    )
     return Services(
         catalog=catalog,
         images=await stack.enter_async_context(images),

@@ -67,10 +67,13 @@ class Callback:
         *,
         holds: Holds,
         metrics: Metrics,
+        replay_id: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`replay_id`: the replay run whose masks these are, if any."""
         self._url = settings.mask_asset_url
+        self._replay_id = replay_id
         self._secret = settings.mask_component_secret.get_secret_value()
         self._secrets = Secrets(settings.secrets())
         if self._secret != self._secret.strip() or not self._secret.isprintable():
@@ -147,7 +150,7 @@ class Callback:
             "user-agent": "maskline",
             AUTH_HEADER: self._secret,
             IDEMPOTENCY_HEADER: idempotency_key(
-                job.job_id, source.topic, source.partition, source.offset
+                job.job_id, source.topic, source.partition, source.offset, self._replay_id
             ),
         }
         if record.traceparent is not None:

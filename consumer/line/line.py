@@ -18,6 +18,7 @@ from consumer.backoff import Backoff
 from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.job.executor import JobExecutor
 from consumer.job.services import Services
+from consumer.kafka.committed import RunProgress
 from consumer.line.clients import LaneClients, lane_clients
 from consumer.line.failures import FailuresInARow
 from consumer.line.intake import Intake
@@ -25,6 +26,7 @@ from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
 from consumer.line.race import race, unless
+from consumer.line.run import Run, begin_or_go_on
 from consumer.line.settler import Settler, halted_for
 from consumer.line.start import Start, find_start
 from consumer.line.state import LineState
@@ -50,9 +52,16 @@ class Line:
         services: Services,
         throughput: Throughput,
         from_offset: int | None = None,
+        run: Run | None = None,
     ) -> None:
-        """`from_offset`: the operator's choice of the first lane's start, past what is lost."""
+        """`from_offset`: the operator's choice of the first lane's start, past what is lost.
+
+        `run`: the replay run to do in place of the line's own work; `kafka` is its own then.
+        """
         self._kafka = kafka
+        self._run = run
+        self.ended: RunProgress | None = None
+        """What came of the replay run, once it has come to its end."""
         self._limits = limits
         self._services = services
         self._throughput = throughput
@@ -82,21 +91,24 @@ class Line:
             in_flight=lane.in_flight if lane else 0,
             position=lane.position if lane else None,
             next_offset=lane.next_offset if lane else None,
-            end_offset=membership.end_offset,
+            end_offset=self._end_offset(membership),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then settle what is in flight and leave the group.
 
+        A replay run sets `stop` itself when it has come to its end.
+
         Raises:
-            StartError: the operator's `from_offset` can't be used.
+            StartError: the operator's `from_offset` can't be used, or the run is another one.
+            LaneHalted: the run has halted.
         """
         losses = 0
         while not stop.is_set():
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
-            except StartError:
+            except (StartError, LaneHalted):
                 raise
             except Exception as error:
                 if not isinstance(error, LaneLost):  # aiokafka has states that it didn't foresee
@@ -134,6 +146,8 @@ class Line:
                     if lane is not None:
                         await self._work(*lane, stop)
                 except LaneHalted as reason:
+                    if self._run is not None:
+                        raise
                     await self._stay_halted(reason, stop)
         finally:
             self._clients = self._lane = self._halted = None
@@ -152,13 +166,20 @@ class Line:
         if not stop.is_set():
             raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
-    async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
+    async def _work(
+        self, lane: Lane, intake: Intake, settler: Settler, stop: asyncio.Event
+    ) -> None:
         start = lane.position
         async with lane:
             self._lane, self._lost, self._owned_before = lane, None, True
             log.info("lane.opened", offset=start)
             try:
                 await intake.run(stop)
+                if not stop.is_set():  # so it is a run, and all that it was told is taken
+                    await race(lane.drain(seconds=None), stop.wait())
+                    if not lane.in_flight:
+                        self.ended = settler.run
+                        stop.set()
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
                 log.info("lane.closed", offset=lane.position)
@@ -167,13 +188,22 @@ class Line:
 
     async def _open(
         self, partition: TopicPartition, resources: AsyncExitStack
-    ) -> tuple[Lane, Intake]:
-        """Give a lane, and what takes records into it; its clients are closed with `resources`."""
+    ) -> tuple[Lane, Intake, Settler]:
+        """Give a lane, what takes records into it, and what settles those that leave it.
+
+        Its clients are closed with `resources`.
+        """
+        run, progress = self._run, None
         async with _within(OPEN_SECONDS):
             clients = self._clients = await resources.enter_async_context(
-                lane_clients(self._kafka, partition)
+                lane_clients(self._kafka, partition, replay_id=run.replay_id if run else None)
             )
-            start = await self._find_start(clients)
+            if run is None:
+                start = await self._find_start(clients)
+            else:
+                start, progress = await begin_or_go_on(
+                    clients, run, settings=self._kafka, stood_by=self._owned_before
+                )
             await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
         executor = JobExecutor(
             self._services,
@@ -188,6 +218,7 @@ class Line:
             failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
             throughput=self._throughput,
             topic_id=start.topic_id,
+            run=progress,
         )
         lane = Lane(
             executor=executor,
@@ -197,7 +228,14 @@ class Line:
             settle_interval=SETTLE_INTERVAL_SECONDS,
             isolate_through=self._ledger.last_crashed(),
         )
-        return lane, Intake(clients.reader, partition, lane=lane)
+        end = run.offsets.stop if run else None
+        return lane, Intake(clients.reader, partition, lane=lane, end=end), settler
+
+    def _end_offset(self, membership: Membership) -> int | None:
+        """Give where the work ends: the topic's end, or the run's own."""
+        if self._run is None or membership.end_offset is None:
+            return membership.end_offset
+        return min(membership.end_offset, self._run.offsets.stop)
 
     async def _find_start(self, clients: LaneClients) -> Start:
         """Give where the lane starts; raise `LaneHalted` where a former owner's halt isn't lifted.
