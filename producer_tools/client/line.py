@@ -120,6 +120,25 @@ async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicParti
     return range(first, end)
 
 
+async def end_of_all(settings: KafkaSettings, topic: str) -> int:
+    """Return the end of a topic, transactions that are still open included.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    partition = TopicPartition(topic, 0)
+    reader = Reader(**connection_options(settings))  # of uncommitted records, too
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await reader.start()
+            end: int = (await reader.end_offsets([partition]))[partition]
+            return end
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    finally:
+        await stop_consumer(reader)
+
+
 @asynccontextmanager
 async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
     """Open an idempotent producer.
@@ -179,6 +198,21 @@ async def halted_behind(settings: KafkaSettings) -> int | None:
 
     async def ask() -> int | None:
         return (await read_committed_offset(settings, jobs)).halted_after
+
+    return await _ask_coordinator(settings, ask)
+
+
+async def settled_before(settings: KafkaSettings) -> int:
+    """Return the offset before which the line has settled all records. 0: none yet.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    jobs = TopicPartition(settings.jobs_topic, 0)
+
+    async def ask() -> int:
+        committed = await read_committed_offset(settings, jobs)
+        return 0 if committed.made_anew else committed.offset or 0
 
     return await _ask_coordinator(settings, ask)
 
