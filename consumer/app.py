@@ -21,6 +21,7 @@ from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
 from consumer.settings import Settings
+from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
 from consumer.telemetry.probes import Check, ProbeServer
@@ -73,6 +74,8 @@ async def consume(
         )
         report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
+        metrics.feel(report.pulse)
+        _show_what_runs(metrics, settings, catalog)
         await stack.enter_async_context(
             ProbeServer(
                 settings.serving.host,
@@ -93,6 +96,21 @@ async def consume(
     catalog.close()
     log.info("consumer.stopped")
     return line.ended
+
+
+def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
+    manifests = [catalog.model(name).manifest for name in catalog.names]
+    metrics.show_models((manifest.name, manifest.sha256 or "") for manifest in manifests)
+    metrics.show_certificates(
+        certificates.expiries(
+            clients={"KAFKA_CERT_FILE": settings.kafka.kafka_cert_file},
+            authorities={
+                "KAFKA_CA_FILE": settings.kafka.kafka_ca_file,
+                "CALLBACK_CA_FILE": settings.callback.callback_ca_file,
+                "AWS_CA_BUNDLE": settings.s3.aws_ca_bundle,
+            },
+        )
+    )
 
 
 def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:

@@ -71,7 +71,8 @@ INTRODUCTIONS = {
     f" (`{callback.file_name('upper_body_mask')}` and so on), `{callback.FILE_TYPE}`."
     f" Headers: `{callback.AUTH_HEADER}`, `{callback.IDEMPOTENCY_HEADER}`"
     f" (`<job_id>/<topic>/<partition>/<offset>`, the same on"
-    f" every retry; a replay puts `<replay_id>/` before it) and `{trace_context.HEADER}`. Any"
+    f" every retry; a replay puts `<replay_id>/` before it) and `{trace_context.HEADER}`; with"
+    " `CALLBACK_SIGNING_SECRET` also [signatures](callbacks.md#check-the-signature). Any"
     " response with a 2xx status and this body is success.\n",
 }
 

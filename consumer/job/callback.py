@@ -1,6 +1,7 @@
 """The callback: finished masks go to `MASK_ASSET_URL` or to the job's own `callback_url`."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from consumer.job.budgets import Budget, Budgets
 from consumer.job.holds import Holds, OnRetry
 from consumer.job.post import Answer, Poster, make_request
 from consumer.job.record import Record
+from consumer.job.signing import signature_headers
 from consumer.settings import CallbackSettings
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.secrets import Secrets
@@ -50,6 +52,8 @@ class _Upload:
     to_mask_asset_url: bool
     """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
     budget: Budget
+    body_digest: str | None
+    """SHA-256 of the body in hex, for its signature; None where it goes unsigned."""
 
     @property
     def receiver(self) -> str:
@@ -80,6 +84,7 @@ class Callback:
             raise StartError(
                 "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
             )
+        self._signing_keys = settings.signing_keys
         self._allowed = frozenset(map(origin, settings.callback_allowed_origins))
         self._timeout = settings.callback_timeout_seconds
         self._budgets = Budgets(seconds=settings.callback_budget_seconds, clock=clock)
@@ -132,7 +137,7 @@ class Callback:
                 job's own `callback_url`.
         """
         self.check(job.callback_url)
-        upload = self._upload(record, job, files)
+        upload = await self._upload(record, job, files)
         post_once = partial(self._try, upload)
         try:
             return await self._with_retries(post_once, upload.budget, on_retry)
@@ -142,7 +147,7 @@ class Callback:
             upload.budget.use_up()
             raise JobFailed(error.code, str(error), stage=error.stage) from error
 
-    def _upload(self, record: Record, job: Job, files: Mapping[str, bytes]) -> _Upload:
+    async def _upload(self, record: Record, job: Job, files: Mapping[str, bytes]) -> _Upload:
         source = record.source
         headers = {
             "accept": "application/json",
@@ -158,16 +163,18 @@ class Callback:
         url = job.callback_url or self._url
         ours = url == self._url
         where = origin(url)
+        request = make_request(
+            url,
+            headers=headers,
+            fields={name: getattr(job, name) for name in FIELDS},
+            files=files,
+        )
         return _Upload(
-            make_request(
-                url,
-                headers=headers,
-                fields={name: getattr(job, name) for name in FIELDS},
-                files=files,
-            ),
+            request,
             files,
             to_mask_asset_url=ours,
             budget=self._budgets.unlimited(where) if ours else self._budgets.begin(where),
+            body_digest=await _digest(request.content) if ours and self._signing_keys else None,
         )
 
     async def _with_retries(
@@ -205,6 +212,15 @@ class Callback:
 
     async def _send(self, upload: _Upload) -> Answer:
         seconds = upload.budget.seconds_of_try(self._timeout)
+        if upload.body_digest is not None:
+            upload.request.headers.update(
+                signature_headers(
+                    self._signing_keys,
+                    idempotency_key=upload.request.headers[IDEMPOTENCY_HEADER],
+                    body_digest=upload.body_digest,
+                    seconds=int(time.time()),
+                )
+            )
         try:
             return await self._poster.post(upload.request, seconds=seconds)
         except TimeoutError:
@@ -241,6 +257,11 @@ class Callback:
             return f", and of its answer {answer.fault}"
         text = " ".join(answer.body.decode(errors="replace").split())
         return f": {self._secrets.hide_and_cut(text, _SHOWN_BODY)}" if text else ""
+
+
+async def _digest(body: bytes) -> str:
+    """Return the SHA-256 in hex, made in a thread: a body may have 30 MB."""
+    return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
 
 
 def _unavailable(

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from consumer.errors import LaneHalted, LaneLost
+from consumer.errors import LaneLost
 from consumer.job.record import Record
 from consumer.kafka.reader import AnyRecord, Reader, UnreadableRecord
 from consumer.line.lane import Lane
 from consumer.line.race import race
-from consumer.line.start import why_not_from
+from consumer.line.start import halt_before
 
 POLL_MS = 200
 
@@ -43,7 +43,8 @@ class Intake:
         await race(self._take_all(), stop.wait())
 
     async def _take_all(self) -> None:
-        while not await self._is_at_end():
+        # The end may be an offset that no record has.
+        while self._end is None or self._lane.next_offset < self._end:
             self._lane.check()
             if self._lane.room <= 0:
                 await self._lane.settled()
@@ -51,13 +52,8 @@ class Intake:
             for record in await self._read(self._lane.room):
                 if self._end is None or record.offset < self._end:
                     self._lane.take(_as_arrived(record))
-
-    async def _is_at_end(self) -> bool:
-        """Whether nothing is left to take. The end may be an offset that no record has."""
-        if self._end is None:
-            return False
-        position: int = await self._reader.position(self._partition)
-        return position >= self._end
+            position: int = await self._reader.position(self._partition)
+            self._lane.pass_to(position if self._end is None else min(position, self._end))
 
     async def _read(self, room: int) -> Sequence[AnyRecord]:
         try:
@@ -75,7 +71,7 @@ class Intake:
             await self._lane.settled()
             return
         start = self._lane.next_offset
-        raise LaneHalted(await why_not_from(self._reader, self._partition, start))
+        raise await halt_before(self._reader, self._partition, start)
 
 
 def _as_arrived(record: AnyRecord) -> Record:

@@ -71,8 +71,9 @@ class Line:
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
         self._lane: Lane | None = None
-        self._halted: str | None = None
+        self._halted: LaneHalted | None = None
         self._lost: str | None = None
+        self._settled_at: float | None = None
 
     def state(self) -> LineState:
         """Say how the line is now."""
@@ -83,7 +84,8 @@ class Line:
             joined=membership.joined,
             assigned=membership.tenure is not None,
             opened=lane is not None and self._halted is None,
-            halted=self._halted,
+            halted=str(self._halted) if self._halted else None,
+            halt_reason=self._halted.reason if self._halted else None,
             lost=self._lost,
             unheard=membership.unheard(),
             control_unheard=self._clients.cancellations.unheard if self._clients else None,
@@ -92,6 +94,8 @@ class Line:
             position=lane.position if lane else None,
             next_offset=lane.next_offset if lane else None,
             end_offset=self._end_offset(membership),
+            settled_at=lane.settled_at if lane else self._settled_at,
+            oldest_ms=lane.oldest_ms if lane else None,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -133,6 +137,8 @@ class Line:
         while not stop.is_set():
             await race(membership.owns(), stop.wait())
             self._owned_before |= membership.stood_by
+            if membership.stood_by:
+                self._settled_at = None  # another has settled since
             tenure = membership.tenure
             if tenure is not None and not stop.is_set():
                 await race(self._run_lane(tenure.partition, stop), membership.ends(tenure))
@@ -157,8 +163,8 @@ class Line:
 
         The lane is opened anew by whoever has the partition then.
         """
-        self._halted = str(reason)
-        log.error("line.halted", reason=self._halted)
+        self._halted = reason
+        log.error("line.halted", reason=str(reason))
         if self._clients is None or reason.after is None:
             await stop.wait()
             return
@@ -170,6 +176,8 @@ class Line:
         self, lane: Lane, intake: Intake, settler: Settler, stop: asyncio.Event
     ) -> None:
         start = lane.position
+        # A line that loses lane after lane and settles nothing stands still.
+        lane.settled_at = self._settled_at or lane.settled_at
         async with lane:
             self._lane, self._lost, self._owned_before = lane, None, True
             log.info("lane.opened", offset=start)
@@ -183,6 +191,7 @@ class Line:
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
                 log.info("lane.closed", offset=lane.position)
+                self._settled_at = lane.settled_at
                 if lane.position > start:
                     self._from_offset = None  # it has served
 

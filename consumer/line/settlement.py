@@ -157,7 +157,8 @@ class Settlement:
             raise LaneHalted(
                 f"{self._partition.topic} was made anew while it was read (its id was {expected},"
                 f" and is {now}), and of what was in flight nothing more is settled:"
-                " `maskline consume --from-offset 0` begins with the first record of the new one"
+                " `maskline consume --from-offset 0` begins with the first record of the new one",
+                reason="topic_anew",
             )
 
     async def _abort(self) -> None:

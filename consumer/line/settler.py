@@ -90,6 +90,7 @@ def halted_for(failures: int, *, after: int) -> LaneHalted:
         f"{failures} dead letters in a row that our own set-up can cause (DEAD_LETTER_LIMIT), the"
         f" last settled record has offset {after}: mend what their error codes name, then"
         " `maskline resume`",
+        reason="dead_letters",
         after=after,
     )
 

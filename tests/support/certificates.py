@@ -22,6 +22,13 @@ class Authority:
         self.file = folder / "ca.crt"
         self.file.write_bytes(self._pem(own.sign(self._key, hashes.SHA256())))
 
+    def certificate(self, *, days: float) -> bytes:
+        """Sign a certificate of so many days for a key of nobody; PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+        builder = self._builder(name, key, hours=24 * days)
+        return self._pem(builder.sign(self._key, hashes.SHA256()))
+
     def server_context(self) -> ssl.SSLContext:
         """Make a context for a server at 127.0.0.1."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -42,7 +49,7 @@ class Authority:
         return context
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, hours: float = 1
     ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
@@ -52,7 +59,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(hours=hours))
         )
 
     @staticmethod
