@@ -34,8 +34,8 @@ space may take the place of the `T` in a time.
 REPEATED_JOBS = f"""\
 A copy that `maskline replay` makes has `<replay>:<offset of the original>` for its `job_id`, the
 original's `job_id` in `replay_of`, no batch, and the header `{replay.RANGE}`
-(`<from>-<to>`: which offsets the replay repeats). A redriven record is the one that failed, with two
-more headers: `{redrive.OF}` (`<topic>/<partition>/<offset>` of the dead letter) and
+(`<from>-<to>`: which offsets the replay repeats). A redriven record is the one that failed, with
+two more headers: `{redrive.OF}` (`<topic>/<partition>/<offset>` of the dead letter) and
 `{redrive.REDRIVES}` (how often it was redriven, from 1).
 """
 

@@ -79,8 +79,8 @@ async def begin_or_go_on(
 ) -> tuple[Start, RunProgress]:
     """Say where the run goes on; where it hasn't begun, commit that it begins.
 
-    `stood_by`: whether another process had the run meanwhile. A halt ends its standbys, too. Whoever
-    starts the run again lifts it.
+    `stood_by`: whether another process had the run meanwhile. A halt ends its standbys, too;
+    whoever starts the run again lifts it.
 
     Raises:
         StartError: the run of this name is over other offsets, or of a topic of before.
