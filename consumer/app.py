@@ -57,7 +57,8 @@ async def consume(
         await check_topics(settings)
         await check_run(kafka, run)
     catalog = await asyncio.to_thread(load_models, settings)
-    await check_topics(settings)
+    if run is None:
+        await check_topics(settings)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         if log_stream is not None:

@@ -95,7 +95,8 @@ async def begin_or_go_on(
     if committed.offset < min(first, run.offsets.stop):
         raise LaneHalted(
             f"offsets {committed.offset} to {first - 1} of {jobs.topic} are gone (retention), and"
-            f" replay {run.replay_id} had not done them: begin another replay at offset {first}"
+            f" replay {run.replay_id} had not done them: begin another replay at offset {first}",
+            reason="records_gone",
         )
     if committed.halted_after is not None and stood_by:
         raise halted_for(committed.kept.failures, after=committed.halted_after)

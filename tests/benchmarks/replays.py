@@ -32,6 +32,7 @@ EVENTS = 2_000_000
 AIM_START_SECONDS = 10.0
 AIM_RATIO = 2.0
 _RECORDS = 1_000
+_KILLED_AFTER = 100
 _LIVE = 60
 _HISTORY = 400
 _CAPACITY = 80
@@ -80,13 +81,11 @@ async def _far_end(stack: LocalStack, events: int) -> tuple[float, float]:
         await _fill(producer, line, events)
         await submit(producer, line, [images[n % 4] for n in range(_RECORDS)])
     found = []
-    for done in (100, 100):
+    for _ in range(2):
         begin = time.time()
         with _run(stack, line, _RECORDS) as run:
             found.append(await _first_job(run) - begin)
-            await until(
-                lambda r=run, n=done: len(r.entries("segmentation.started")) >= n, "some jobs"
-            )
+            await run.until_logged("segmentation.started", times=_KILLED_AFTER)
             run.kill()
     return found[0], found[1]
 

@@ -129,13 +129,10 @@ async def test_a_halt_ends_the_run_and_says_why(bench: Bench) -> None:
     assert await read_topic(bench.bootstrap, bench.line.dead_letters) == ()
 
 
-def start_run(
-    bench: Bench, name: str, start: int, end: int, **settings: str | int
-) -> ConsumerProcess:
+def start_run(bench: Bench, name: str, start: int, end: int, **settings: int) -> ConsumerProcess:
     """Start a replay run."""
-    return bench.start(
-        "--replay-id", name, "--from-offset", str(start), "--to-offset", str(end), **settings
-    )
+    options = ("--replay-id", name, "--from-offset", str(start), "--to-offset", str(end))
+    return bench.start(*options, **settings)  # type: ignore[arg-type]
 
 
 async def run_events(bench: Bench, name: str) -> Sequence[tuple[TopicRecord, dict[str, Any]]]:
