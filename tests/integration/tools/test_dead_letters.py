@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from producer_tools.local.stack import UPLOAD_BUCKET
 from schemas.dead_letter import dead_letter_headers
 from schemas.status import ErrorCode, ErrorInfo, Source
 from tests.integration.tools.conftest import ToolLine, job_json
+from tests.support.commands import Ran, end_of_command, run_command, start_command
 from tests.support.consumer_process import until
 from tests.support.topics import read_topic
 
@@ -157,7 +156,7 @@ async def test_of_two_redrives_at_once_the_later_one_goes_on(tool_line: ToolLine
     for number in range(40):
         await letter(tool_line, f"job-{number}", "callback_rejected", metadata={"x": "x" * 100_000})
     first, second = await asyncio.gather(
-        maskline("redrive", "--execute"), maskline("redrive", "--execute")
+        *[end_of_command(await start("redrive", "--execute")) for _ in range(2)]
     )
     assert 0 in (first.code, second.code), (first.err, second.err)
     keys = [record.key for record in await redriven(tool_line)]
@@ -224,34 +223,11 @@ async def redriven(line: ToolLine) -> list[Any]:
     return [record for record in records if "mask-redrive-of" in dict(record.headers)]
 
 
-class Ran:
-    """A command that has ended."""
-
-    def __init__(self, code: int, out: bytes, err: bytes) -> None:
-        self.code, self.out, self.err = code, out.decode(), err.decode()
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Return what it wrote as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-async def start(*arguments: str) -> asyncio.subprocess.Process:
+async def start(*arguments: str) -> Process:
     """Start `maskline dead-letters`."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "producer_tools",
-        "dead-letters",
-        *arguments,
-        env=dict(os.environ),
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    return await start_command("dead-letters", *arguments)
 
 
 async def maskline(*arguments: str) -> Ran:
     """Run `maskline dead-letters` to its end."""
-    process = await start(*arguments)
-    async with asyncio.timeout(SECONDS):
-        out, err = await process.communicate()
-    return Ran(process.returncode or 0, out, err)
+    return await run_command("dead-letters", *arguments)

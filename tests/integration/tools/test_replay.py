@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,12 +17,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.job import Job
 from tests.integration.tools.conftest import ToolLine, job_json
+from tests.support.commands import Ran, run_command, start_command
 from tests.support.consumer_process import until
 from tests.support.topics import TopicRecord, end_of, following, read_topic
 
 pytestmark = pytest.mark.integration
 
-SECONDS = 90
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -224,13 +222,6 @@ async def records_of(line: ToolLine) -> tuple[TopicRecord, ...]:
     return await read_topic(line.kafka.kafka_bootstrap_servers, line.kafka.jobs_topic)
 
 
-class Ran:
-    """A command that has ended."""
-
-    def __init__(self, code: int, out: bytes, err: bytes) -> None:
-        self.code, self.out, self.err = code, out.decode(), err.decode()
-
-
 async def dry(line: ToolLine, *arguments: str) -> dict[str, Any]:
     """Give what a dry run says."""
     del line
@@ -240,19 +231,11 @@ async def dry(line: ToolLine, *arguments: str) -> dict[str, Any]:
     return facts
 
 
-async def start(*arguments: str) -> asyncio.subprocess.Process:
+async def start(*arguments: str) -> Process:
     """Start `maskline replay`."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "producer_tools", "replay", *arguments),
-        env=dict(os.environ),
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    return await start_command("replay", *arguments)
 
 
 async def maskline(*arguments: str) -> Ran:
     """Run `maskline replay` to its end."""
-    process = await start(*arguments)
-    async with asyncio.timeout(SECONDS):
-        out, err = await process.communicate()
-    return Ran(process.returncode or 0, out, err)
+    return await run_command("replay", *arguments)
