@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
 SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
+# A run with jobs in flight publishes each minute while it waits, and each job has its deadline.
+SILENCE_SECONDS = 900.0
 # Reading all of the status topic may take this long, where the committed offset is lost.
 OPEN_SECONDS = 240.0
 
@@ -213,7 +215,15 @@ class Line:
                 start, progress = await begin_or_go_on(
                     clients, run, settings=self._kafka, stood_by=self._owned_before
                 )
-            await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
+            await self._ledger.read(
+                self._kafka,
+                partition,
+                place=start.place,
+                start=start.offset,
+                silence=None
+                if run is None
+                else SILENCE_SECONDS + self._limits.job_deadline_seconds,
+            )
         executor = JobExecutor(
             self._services,
             publisher=clients.publisher,
