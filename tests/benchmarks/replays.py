@@ -26,13 +26,14 @@ from tests.benchmarks.tables import show
 from tests.support.consumer_process import ConsumerProcess, until
 from tests.support.line_names import LineNames
 from tests.support.logs import logged_at
+from tests.support.models import write_trivial_body_model
 from tests.support.topics import TERMINAL_STATES, following, read_topic
 
 EVENTS = 2_000_000
 AIM_START_SECONDS = 10.0
 AIM_RATIO = 2.0
 _RECORDS = 1_000
-_KILLED_AFTER = 100
+_KILLED_AFTER = 20
 _LIVE = 60
 _HISTORY = 400
 _CAPACITY = 80
@@ -41,7 +42,9 @@ _BATCH_BYTES = 512 * 1024
 
 def measure(stack: LocalStack, *, events: int = EVENTS) -> None:
     """Print both tables; raise where a job is lost, or ends out of order."""
-    begun, again = asyncio.run(_far_end(stack, events))
+    with tempfile.TemporaryDirectory() as folder:
+        write_trivial_body_model(Path(folder))
+        begun, again = asyncio.run(_far_end(stack, events, Path(folder)))
     show(
         f"A run over {_RECORDS} records at the far end of {events} status events",
         ["", "seconds", "aim"],
@@ -74,16 +77,17 @@ def _row(name: str, found: Sequence[float], alone: Sequence[float]) -> list[str]
     ]
 
 
-async def _far_end(stack: LocalStack, events: int) -> tuple[float, float]:
+async def _far_end(stack: LocalStack, events: int, models: Path) -> tuple[float, float]:
     line = await make_line(stack)
     images = upload(stack, photos(None, 4))
     async with AIOKafkaProducer(bootstrap_servers=stack.kafka.bootstrap_servers) as producer:
         await _fill(producer, line, events)
         await submit(producer, line, [images[n % 4] for n in range(_RECORDS)])
+    trivial = {"MODEL_FOLDER": str(models), "QWEN_MODEL_PATH": "trivial.onnx"}
     found = []
     for _ in range(2):
         begin = time.time()
-        with _run(stack, line, _RECORDS) as run:
+        with _run(stack, line, _RECORDS, **trivial) as run:
             found.append(await _first_job(run) - begin)
             await run.until_logged("segmentation.started", times=_KILLED_AFTER)
             run.kill()
