@@ -34,9 +34,9 @@ AIM_START_SECONDS = 10.0
 AIM_RATIO = 2.0
 _RECORDS = 1_000
 _KILLED_AFTER = 20
-_LIVE = 60
-_HISTORY = 400
-_CAPACITY = 80
+_LIVE = 40
+_HISTORY = 240
+_CAPACITY = 40
 _BATCH_BYTES = 512 * 1024
 
 
@@ -149,7 +149,7 @@ async def _beside(
         with running(stack, line) as consumer:
             await open_lane(consumer)
             capacity = await _capacity(producer, stack, line, images)
-            history = await submit(producer, line, (images * 5)[:_HISTORY])
+            history = await submit(producer, line, (images * 6)[:_HISTORY])
             await _settled(stack, line, history)
             pace = 4 / capacity
             alone = await _live(producer, stack, line, images, pace)
