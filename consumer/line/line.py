@@ -16,18 +16,16 @@ from aiokafka.errors import KafkaError
 
 from consumer.backoff import Backoff
 from consumer.errors import LaneHalted, LaneLost, StartError
-from consumer.job.executor import JobExecutor
 from consumer.job.services import Services
 from consumer.kafka.committed import RunProgress
 from consumer.line.clients import LaneClients, lane_clients
-from consumer.line.failures import FailuresInARow
-from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
+from consumer.line.open_lane import OpenLane
 from consumer.line.race import race, unless
 from consumer.line.run import Run, begin_or_go_on
-from consumer.line.settler import Settler, halted_for
+from consumer.line.settler import halted_for
 from consumer.line.start import Start, find_start
 from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
@@ -36,7 +34,6 @@ from consumer.settings import KafkaSettings, LineSettings
 log = structlog.get_logger()
 
 REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
-SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
 # A run with jobs in flight publishes each minute while it waits, and each job has its deadline.
 SILENCE_SECONDS = 900.0
 # Reading all of the status topic may take this long, where the committed offset is lost.
@@ -152,7 +149,7 @@ class Line:
                 try:
                     lane = await unless(stop, self._open(partition, clients))
                     if lane is not None:
-                        await self._work(*lane, stop)
+                        await self._work(lane, stop)
                 except LaneHalted as reason:
                     if self._run is not None:
                         raise
@@ -174,9 +171,8 @@ class Line:
         if not stop.is_set():
             raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
-    async def _work(
-        self, lane: Lane, intake: Intake, settler: Settler, stop: asyncio.Event
-    ) -> None:
+    async def _work(self, opened: OpenLane, stop: asyncio.Event) -> None:
+        lane = opened.lane
         start = lane.position
         # A line that loses lane after lane and settles nothing stands still.
         lane.settled_at = self._settled_at or lane.settled_at
@@ -184,11 +180,11 @@ class Line:
             self._lane, self._lost, self._owned_before = lane, None, True
             log.info("lane.opened", offset=start)
             try:
-                await intake.run(stop)
+                await opened.intake.run(stop)
                 if not stop.is_set():  # so it is a run, and all that it was told is taken
                     await race(lane.drain(seconds=None), stop.wait())
                     if not lane.in_flight:
-                        self.ended = settler.run
+                        self.ended = opened.settler.run
                         stop.set()
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
@@ -197,13 +193,8 @@ class Line:
                 if lane.position > start:
                     self._from_offset = None  # it has served
 
-    async def _open(
-        self, partition: TopicPartition, resources: AsyncExitStack
-    ) -> tuple[Lane, Intake, Settler]:
-        """Give a lane, what takes records into it, and what settles those that leave it.
-
-        Its clients are closed with `resources`.
-        """
+    async def _open(self, partition: TopicPartition, resources: AsyncExitStack) -> OpenLane:
+        """Give a lane; its clients are closed with `resources`."""
         run, progress = self._run, None
         async with _within(OPEN_SECONDS):
             clients = self._clients = await resources.enter_async_context(
@@ -224,31 +215,15 @@ class Line:
                 if run is None
                 else SILENCE_SECONDS + self._limits.job_deadline_seconds,
             )
-        executor = JobExecutor(
-            self._services,
-            publisher=clients.publisher,
+        return OpenLane.over(
+            clients,
+            start,
+            limits=self._limits,
+            services=self._services,
             ledger=self._ledger,
-            cancels=clients.cancellations,
-        )
-        settler = Settler(
-            settlement=clients.settlement,
-            ledger=self._ledger,
-            cancellations=clients.cancellations,
-            failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
             throughput=self._throughput,
-            topic_id=start.topic_id,
             run=progress,
         )
-        lane = Lane(
-            executor=executor,
-            settler=settler,
-            start=start.offset,
-            capacity=self._limits.max_in_flight,
-            settle_interval=SETTLE_INTERVAL_SECONDS,
-            isolate_through=self._ledger.last_crashed(),
-        )
-        end = run.offsets.stop if run else None
-        return lane, Intake(clients.reader, partition, lane=lane, end=end), settler
 
     def _end_offset(self, membership: Membership) -> int | None:
         """Give where the work ends: the topic's end, or the run's own."""
