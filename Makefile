@@ -69,6 +69,7 @@ define compile
 	@$(LOCK) --directory $(1) pyproject.toml --extra tracing -c requirements/dev.lock -o requirements/runtime.lock
 	@$(LOCK) --directory $(1) --group build -c requirements/dev.lock -o requirements/build.lock
 	@$(LOCK) --directory $(1) --group go -o requirements/go.lock
+	@$(LOCK) --directory $(1) --group gpu --no-deps -o requirements/onnxruntime-gpu.lock
 	@$(LOCK) --directory $(1) --group chart --no-deps -o requirements/chart.lock
 endef
 LOCK = $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 \

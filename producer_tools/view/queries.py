@@ -211,6 +211,15 @@ class Queries:
         """Return the latest record of each index of a batch, by index."""
         return self._rows("batch_id = ? AND counted ORDER BY batch_index", (batch_id,))
 
+    def offsets_in(self, states: Collection[Shown]) -> set[int]:
+        """Return the offsets of all records in these states. It takes longer for more of them."""
+        marks = ",".join("?" * len(states))
+        found = self._connection.execute(
+            f"SELECT offset FROM records WHERE shown IN ({marks})",  # noqa: S608
+            tuple(states),
+        )
+        return {offset for (offset,) in found}
+
     def positions(self) -> dict[str, int]:
         """Return how far each topic is folded, as the next offset."""
         return dict(self._connection.execute("SELECT topic, next_offset FROM positions"))
