@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.integration.gateway.conftest import Line
+from tests.support.gateway_line import Line
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ import pytest
 
 from producer_tools.local.gateway_process import GatewayProcess
 from producer_tools.local.stack import LocalStack
-from tests.integration.gateway.conftest import PHOTO, Line, new_line, until
+from tests.support.gateway_line import PHOTO, Line, new_line, until
 from tests.support.models import TRIVIAL
 from tests.support.topics import read_topic
 
