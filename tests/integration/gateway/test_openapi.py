@@ -17,7 +17,7 @@ from tests.support.gateway_line import Line
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = 12
+EXAMPLES = 8
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
