@@ -14,8 +14,10 @@ from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.job.services import Services
 from consumer.kafka import topics
+from consumer.kafka.committed import RunProgress
 from consumer.line.line import Line
 from consumer.line.report import Report
+from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
 from consumer.settings import Settings, renewal
@@ -25,6 +27,8 @@ from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
 from consumer.telemetry.probes import Check, ProbeServer
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.traces import open_tracing
+from consumer.telemetry.tracing import Tracing
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
@@ -41,27 +45,40 @@ async def consume(
     *,
     secrets: Secrets,
     from_offset: int | None = None,
+    run: Run | None = None,
     log_stream: LogStream | None = None,
-) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP. `secrets` are hidden, and learn renewed ones.
+) -> RunProgress | None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; a replay run also until it has come to its end.
+
+    Gives what came of the run; None where it was stopped before its end, or this is no run.
+    `secrets` are hidden, and learn renewed ones.
 
     Raises:
         StartError: it can't start. The message names the remedy.
+        LaneHalted: the replay run has halted. The message says why.
     """
+    kafka = settings.kafka if run is None else run.settings(settings.kafka)
+    if run is not None:
+        await check_topics(settings)
+        await check_run(kafka, run)
+    tracing = open_tracing(settings.tracing, kafka)
     catalog = await asyncio.to_thread(load_models, settings)
-    await check_topics(settings)
+    if run is None:
+        await check_topics(settings)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, secrets, stack)
-        throughput = Throughput(metrics)
+        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack, run)
+        throughput = Throughput(metrics, dead_letters=run is None)
         line = Line(
-            settings.kafka,
+            kafka,
             settings.line,
             services=services,
             throughput=throughput,
             from_offset=from_offset,
+            run=run,
         )
         report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
@@ -90,6 +107,7 @@ async def consume(
                     task.cancel()
     catalog.close()
     log.info("consumer.stopped")
+    return line.ended
 
 
 def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
@@ -155,7 +173,9 @@ async def _open_services(
     catalog: Catalog,
     metrics: Metrics,
     secrets: Secrets,
+    tracing: Tracing,
     stack: AsyncExitStack,
+    run: Run | None,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -169,7 +189,9 @@ async def _open_services(
             formats=frozenset(settings.images.image_formats),
         ),
     )
-    callback = Callback(settings.callback, holds=holds, metrics=metrics)
+    callback = Callback(
+        settings.callback, holds=holds, metrics=metrics, replay_id=run.replay_id if run else None
+    )
     return Services(
         catalog=catalog,
         images=await stack.enter_async_context(images),
@@ -178,6 +200,7 @@ async def _open_services(
         holds=holds,
         max_attempts=settings.line.max_attempts,
         secrets=secrets,
+        tracing=tracing,
     )
 
 
