@@ -21,6 +21,8 @@ from consumer.settings import S3Settings
 from producer_tools.errors import PhotoError, ServiceError
 from schemas.job import ImageReference
 
+Opened = BytesIO | BufferedReader | FileIO
+
 UPLOAD_SECONDS = 300.0
 """The longest time for one photo, repeated tries included."""
 _TRIES = 4
@@ -50,6 +52,11 @@ class Uploads:
         if self._client is not None:
             self._client.close()
         self._threads.close()
+
+    def renew(self, settings: S3Settings) -> None:
+        """Sign with these settings' keys from the next object on."""
+        with self._client_lock:  # what is under way keeps the client that it has
+            self._settings, self._client = settings, None
 
     def new_reference(self) -> ImageReference:
         """Return a place for a photo at which there is none."""

@@ -12,6 +12,8 @@ import structlog
 import uvicorn
 
 from consumer.errors import StartError
+from consumer.settings import renewal
+from consumer.settings.renewal import RenewedGroup
 from consumer.signals import end_at_once, ending_signals
 from consumer.telemetry.secrets import Secrets
 from producer_tools.client.appending import Appender
@@ -30,13 +32,12 @@ from producer_tools.gateway.queue import Places
 from producer_tools.gateway.settings import Settings
 from producer_tools.gateway.spool import Spool
 from producer_tools.gateway.storage import Storage
-from producer_tools.gateway.submissions import Submissions
+from producer_tools.gateway.submissions import UPLOADS_AT_ONCE, Submissions
 
 log = structlog.get_logger()
 
 SERVICE_SECONDS = 8.0
 """The longest wait for Kafka or S3: an answer comes within 10 s."""
-_UPLOADS_AT_ONCE = 16
 _STOP_SECONDS = 10
 
 
@@ -57,6 +58,10 @@ async def serve(settings: Settings) -> None:
         cancels = Cancels(settings.kafka, parts.keeper, max_in_flight=settings.line.max_in_flight)
         app = make_app(parts, cancels=cancels, access=access, metrics=metrics, secrets=secrets)
         server = await stack.enter_async_context(_served(app, listening))
+        renewing = asyncio.create_task(
+            _renew(settings, parts, access, secrets), name="gateway.secrets"
+        )
+        stack.push_async_callback(_ended, renewing)
         stack.callback(parts.hub.close)  # first of all, so that no stream is waited for
         metrics.follow(
             view_age=lambda: parts.keeper.age,
@@ -76,7 +81,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
     """Open all that the calls need, and keep it up to date."""
     models = await asyncio.to_thread(Models.read, settings.models)
     uploads = await stack.enter_async_context(
-        Uploads(settings.s3, at_once=_UPLOADS_AT_ONCE, seconds=SERVICE_SECONDS)
+        Uploads(settings.s3, at_once=2 * UPLOADS_AT_ONCE, seconds=SERVICE_SECONDS)
     )
     appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
     keeper = Keeper(settings.kafka, settings.view.file)
@@ -85,7 +90,6 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
-        ("group", group.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
@@ -96,10 +100,21 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         spool=Spool(settings.temp_folder),
         storage=storage,
         uploads=uploads,
-        submissions=Submissions(keeper=keeper, uploads=uploads, appender=appender, places=places),
+        submissions=Submissions(
+            keeper=keeper, storage=storage, uploads=uploads, appender=appender, places=places
+        ),
         hub=hub,
         group=group,
         began_at=time.monotonic(),
+    )
+
+
+async def _renew(settings: Settings, parts: Parts, access: Access, secrets: Secrets) -> None:
+    """Take up keys whose files change."""
+    hide = secrets.learn
+    await renewal.watch(
+        RenewedGroup(settings.gateway, lambda gateway: access.renew(gateway.keys), hide=hide),
+        RenewedGroup(settings.s3, parts.uploads.renew, hide=hide),
     )
 
 
