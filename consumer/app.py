@@ -20,12 +20,15 @@ from consumer.line.report import Report
 from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
-from consumer.settings import Settings
+from consumer.settings import Settings, renewal
+from consumer.settings.renewal import RenewedGroup
 from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
 from consumer.telemetry.probes import Check, ProbeServer
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.traces import open_tracing
+from consumer.telemetry.tracing import Tracing
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
@@ -40,18 +43,21 @@ FETCH_THREADS = 16  # more fetches at once gain nothing: two workers segment 20 
 async def consume(
     settings: Settings,
     *,
+    secrets: Secrets,
     from_offset: int | None = None,
     run: Run | None = None,
     log_stream: LogStream | None = None,
 ) -> RunProgress | None:
     """Serve until SIGTERM, SIGINT or SIGHUP; a replay run also until it has come to its end.
 
-    Gives what came of the run; None where it was stopped before its end, or this is no run.
+    `secrets` are hidden, and learn renewed ones. Gives what came of the run; None where it was
+    stopped before its end, or this is no run.
 
     Raises:
         StartError: it can't start. The message names the remedy.
         LaneHalted: the replay run has halted. The message says why.
     """
+    tracing = open_tracing(settings.tracing, settings.kafka)
     kafka = settings.kafka if run is None else run.settings(settings.kafka)
     if run is not None:
         await check_topics(settings)
@@ -60,10 +66,13 @@ async def consume(
     if run is None:
         await check_topics(settings)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, stack, run)
+        services = await _open_services(
+            settings, catalog, metrics, secrets, tracing, stack, replay_id=run and run.replay_id
+        )
         throughput = Throughput(metrics, dead_letters=run is None)
         line = Line(
             kafka,
@@ -89,11 +98,15 @@ async def consume(
         )
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
-            watching = asyncio.create_task(watch_loop(metrics), name="loop.watch")
+            watching = (
+                asyncio.create_task(watch_loop(metrics), name="loop.watch"),
+                asyncio.create_task(_renew(settings, services, line), name="secrets.watch"),
+            )
             try:
                 await line.run(stop)
             finally:
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
     catalog.close()
     log.info("consumer.stopped")
     return line.ended
@@ -102,16 +115,7 @@ async def consume(
 def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
     manifests = [catalog.model(name).manifest for name in catalog.names]
     metrics.show_models((manifest.name, manifest.sha256 or "") for manifest in manifests)
-    metrics.show_certificates(
-        certificates.expiries(
-            clients={"KAFKA_CERT_FILE": settings.kafka.kafka_cert_file},
-            authorities={
-                "KAFKA_CA_FILE": settings.kafka.kafka_ca_file,
-                "CALLBACK_CA_FILE": settings.callback.callback_ca_file,
-                "AWS_CA_BUNDLE": settings.s3.aws_ca_bundle,
-            },
-        )
-    )
+    metrics.show_certificates(certificates.expiries(settings.kafka, settings.s3, settings.callback))
 
 
 def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
@@ -120,6 +124,18 @@ def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
         name: Check(ok=check.ok, detail=secrets.hide(check.detail))
         for name, check in report.ready().items()
     }
+
+
+async def _renew(settings: Settings, services: Services, line: Line) -> None:
+    """Take up secrets whose files change."""
+    kafka = settings.kafka
+    certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
+    hide = services.secrets.learn
+    await renewal.watch(
+        RenewedGroup(settings.s3, services.images.renew, hide=hide),
+        RenewedGroup(settings.callback, services.callback.renew, hide=hide),
+        RenewedGroup(kafka, line.renew, hide=hide, files=certificates),
+    )
 
 
 def load_models(settings: Settings) -> Catalog:
@@ -158,8 +174,11 @@ async def _open_services(
     settings: Settings,
     catalog: Catalog,
     metrics: Metrics,
+    secrets: Secrets,
+    tracing: Tracing,
     stack: AsyncExitStack,
-    run: Run | None,
+    *,
+    replay_id: str | None,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -173,9 +192,7 @@ async def _open_services(
             formats=frozenset(settings.images.image_formats),
         ),
     )
-    callback = Callback(
-        settings.callback, holds=holds, metrics=metrics, replay_id=run.replay_id if run else None
-    )
+    callback = Callback(settings.callback, holds=holds, metrics=metrics, replay_id=replay_id)
     return Services(
         catalog=catalog,
         images=await stack.enter_async_context(images),
@@ -183,7 +200,8 @@ async def _open_services(
         callback=await stack.enter_async_context(callback),
         holds=holds,
         max_attempts=settings.line.max_attempts,
-        secrets=Secrets(settings.secrets()),
+        secrets=secrets,
+        tracing=tracing,
     )
 
 

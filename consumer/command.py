@@ -80,7 +80,13 @@ def _run(from_offset: int | None, asked: Run | None, log_stream: LogStream) -> i
         secrets = Secrets(settings.secrets())
         log.configure(serving.log_level, serving.log_format, secrets=secrets)
         ended = asyncio.run(
-            consume(settings, from_offset=from_offset, run=asked, log_stream=log_stream)
+            consume(
+                settings,
+                secrets=secrets,
+                from_offset=from_offset,
+                run=asked,
+                log_stream=log_stream,
+            )
         )
     except StartError as error:
         structlog.get_logger().error("consumer.not_started", reason=str(error))

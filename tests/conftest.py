@@ -1,8 +1,11 @@
 """What holds for every test."""
 
+import os
 import signal
 
 from hypothesis import HealthCheck, settings
+
+from producer_tools.local import ports
 
 # A shell starts its background jobs with SIGINT ignored, and a child would inherit that: the tests
 # that press Ctrl-C would wait for ever. A signal that is handled here is a default one in a child.
@@ -13,3 +16,9 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+# `make test` runs several processes at once. Each chooses among ports of its own: a port that is
+# chosen is free, and taken only when its server has started.
+if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
+    processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    ports._CHOICE = ports._CHOICE[int(worker) % processes :: processes]

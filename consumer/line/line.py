@@ -23,7 +23,7 @@ from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
 from consumer.line.open_lane import OpenLane
-from consumer.line.race import race, unless
+from consumer.line.race import first_of, race, unless
 from consumer.line.run import Run, begin_or_go_on
 from consumer.line.settler import halted_for
 from consumer.line.start import Start, find_start
@@ -66,6 +66,7 @@ class Line:
         self._throughput = throughput
         self._ledger = Ledger()
         self._from_offset = from_offset
+        self._renewed = asyncio.Event()
         self._owned_before = False
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
@@ -97,17 +98,22 @@ class Line:
             oldest_ms=lane.oldest_ms if lane else None,
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then settle what is in flight and leave the group.
+    def renew(self, kafka: KafkaSettings) -> None:
+        """Settle what is in flight, leave the group, and join it again by these settings."""
+        self._kafka = kafka if self._run is None else self._run.settings(kafka)
+        self._renewed.set()
 
-        A replay run sets `stop` itself when it has come to its end.
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, or until a replay run has come to its end; then leave the group.
+
+        What is in flight is settled before.
 
         Raises:
             StartError: the operator's `from_offset` can't be used, or the run is another one.
             LaneHalted: the run has halted.
         """
         losses = 0
-        while not stop.is_set():
+        while not stop.is_set() and self.ended is None:
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
@@ -123,11 +129,15 @@ class Line:
                 await _pause(losses, stop)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        """Keep up one membership, until `stop` or until the lane is lost."""
-        async with Membership(self._kafka) as membership:
+        """Keep up one membership, until `stop`, a renewal, or until the lane is lost."""
+        self._renewed.clear()
+        async with (
+            Membership(self._kafka) as membership,
+            first_of(stop, self._renewed) as leave,
+        ):
             self._membership = membership
             try:
-                await race(membership.run(), self._own(membership, stop))
+                await race(membership.run(), self._own(membership, leave))
             finally:
                 self._membership = None
 
@@ -249,6 +259,7 @@ class Line:
                 raise
             self._from_offset = None
             return await self._find_start(clients)
+        clients.cancellations.topic_id = start.topic_id
         after = start.halted_after
         if after is None:
             return start

@@ -50,6 +50,10 @@ class Images:
         await self._threads.run(self._objects.close)
         self._threads.close()
 
+    def renew(self, settings: S3Settings) -> None:
+        """Take these settings' keys from the next fetch on."""
+        self._credentials.renew(settings)
+
     def wanted(self, reference: ImageReference) -> AbstractContextManager[None]:
         """Note that a job wants this photo, while the block lasts: see `serves_others`."""
         return self._served.wanted(reference)

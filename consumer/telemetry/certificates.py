@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from consumer.settings import CallbackSettings, KafkaSettings, S3Settings
+
 
 def client_certificate_expiry(file: Path) -> float:
     """Give when a client's certificate expires, in seconds since 1970; NaN where it can't be read.
@@ -32,14 +34,18 @@ def authorities_expiry(file: Path) -> float:
 
 
 def expiries(
-    *, clients: Mapping[str, Path | None], authorities: Mapping[str, Path | None]
+    kafka: KafkaSettings | None, s3: S3Settings | None, callback: CallbackSettings | None
 ) -> dict[str, Callable[[], float]]:
     """Give for each setting that names a file how to read when its certificate expires.
 
     Files are replaced while the process runs, so each call reads its file.
     """
-    named = [(name, client_certificate_expiry, file) for name, file in clients.items()]
-    named += [(name, authorities_expiry, file) for name, file in authorities.items()]
+    named = (
+        ("KAFKA_CERT_FILE", client_certificate_expiry, kafka.kafka_cert_file if kafka else None),
+        ("KAFKA_CA_FILE", authorities_expiry, kafka.kafka_ca_file if kafka else None),
+        ("AWS_CA_BUNDLE", authorities_expiry, s3.aws_ca_bundle if s3 else None),
+        ("CALLBACK_CA_FILE", authorities_expiry, callback.callback_ca_file if callback else None),
+    )
     return {name: partial(read, file) for name, read, file in named if file is not None}
 
 

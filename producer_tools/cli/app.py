@@ -14,6 +14,7 @@ from segmentation.errors import DeadlineExceeded, EngineUnavailable, ModelError
 
 COMMANDS = (
     "consume",
+    "gateway",
     "topics",
     "submit",
     "status",
@@ -24,6 +25,7 @@ COMMANDS = (
     "replay",
     "dead-letters",
     "resume",
+    "doctor",
     "models",
     "schemas",
     "demo",

@@ -13,7 +13,7 @@ from schemas.control import Cancel
 
 
 async def write_cancels(
-    settings: KafkaSettings, job_ids: Sequence[str], *, reason: str | None = None
+    settings: KafkaSettings, job_ids: Sequence[str], *, reason: str | None = None, ahead: int = 0
 ) -> int:
     """Ask the line to cancel the jobs: all of them or, if this fails, none.
 
@@ -24,16 +24,17 @@ async def write_cancels(
         settings: The line.
         job_ids: The jobs.
         reason: Why, as free text of at most 500 characters.
+        ahead: So many offsets more are covered, for records that aren't submitted yet.
 
     Returns:
-        The end of the jobs topic: records before it are cancelled.
+        The end of the jobs topic, and `ahead` more: records before it are cancelled.
 
     Raises:
         ServiceError: Kafka can't be reached, or refuses us.
         ValueError: A name that no job can have, or a reason that is too long.
     """
     now = datetime.now(UTC)
-    end = await end_of_all(settings, settings.jobs_topic)
+    end = await end_of_all(settings, settings.jobs_topic) + ahead
     cancels = [
         Cancel(job_id=job_id, before_offset=end, requested_at=now, reason=reason)
         for job_id in job_ids

@@ -1,7 +1,7 @@
 """The line as a tool finds it: its topics, and connections to them that end in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -139,6 +139,22 @@ async def end_of_all(settings: KafkaSettings, topic: str) -> int:
         await stop_consumer(reader)
 
 
+async def ends(
+    settings: KafkaSettings, reader: Reader, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the topics end, as this reader sees them.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            found: dict[TopicPartition, int] = await reader.end_offsets(list(partitions))
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    return found
+
+
 @asynccontextmanager
 async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
     """Open an idempotent producer.
@@ -215,6 +231,23 @@ async def settled_before(settings: KafkaSettings) -> int:
         return 0 if committed.made_anew else committed.offset or 0
 
     return await _ask_coordinator(settings, ask)
+
+
+async def unsettled(settings: KafkaSettings) -> int:
+    """Return how many records the line hasn't settled, at the most: offsets have gaps.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    jobs = TopicPartition(settings.jobs_topic, 0)
+
+    async def ask() -> int | None:
+        return (await read_committed_offset(settings, jobs)).offset
+
+    settled = await _ask_coordinator(settings, ask)
+    async with open_reader(settings) as reader:
+        there = await offsets(settings, reader, jobs)
+    return there.stop - (there.start if settled is None else settled)
 
 
 async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:

@@ -139,15 +139,11 @@ class Queries:
 
     def first_begun(self) -> Row | None:
         """Return the first record that has begun and not ended. None: there is none."""
-        begun = [
-            row
-            for shown in (Shown.PROCESSING, Shown.RETRYING)
-            for batched in (0, 1)
-            for row in self._rows(
-                "shown = ? AND batched = ? ORDER BY seq LIMIT 1", (shown, batched)
-            )
-        ]
-        return min(begun, key=lambda row: row.seq, default=None)
+        return self._first((Shown.PROCESSING, Shown.RETRYING))
+
+    def first_open(self) -> Row | None:
+        """Return the first record that has not ended. None: there is none."""
+        return self._first((Shown.QUEUED, Shown.PROCESSING, Shown.RETRYING))
 
     def page(
         self, states: Collection[Shown] = _ALL, *, limit: int, before: int | None = None
@@ -159,7 +155,7 @@ class Queries:
             limit: How many to return.
             before: Return those before this offset alone, for a further page.
         """
-        with self._snapshot():
+        with self.snapshot():
             lists = [
                 self._newest(shown, batched, limit, before)
                 for shown in set(states)
@@ -172,7 +168,7 @@ class Queries:
     def items(self, states: Collection[Shown] = _ALL, *, limit: int) -> ItemPage:
         """Return the newest items in these states, a batch as one, and how many there are."""
         lists: list[Sequence[Row | BatchRow]] = []
-        with self._snapshot():
+        with self.snapshot():
             for shown in set(states):
                 lists += [self._newest(shown, 0, limit), self._newest_batches(shown, limit)]
             totals = self.totals().items
@@ -205,13 +201,28 @@ class Queries:
         return dict(self._connection.execute("SELECT topic, next_offset FROM positions"))
 
     @contextmanager
-    def _snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """Let all questions in the block be answered from the same moment."""
+        if self._connection.in_transaction:
+            yield
+            return
         self._connection.execute("BEGIN")
         try:
             yield
         finally:
             self._connection.execute("COMMIT")
+
+    def _first(self, states: Sequence[Shown]) -> Row | None:
+        """Return the first record in these states."""
+        found = [
+            row
+            for shown in states
+            for batched in (0, 1)
+            for row in self._rows(
+                "shown = ? AND batched = ? ORDER BY seq LIMIT 1", (shown, batched)
+            )
+        ]
+        return min(found, key=lambda row: row.seq, default=None)
 
     def _newest(
         self, shown: Shown, batched: int, limit: int, before: int | None = None

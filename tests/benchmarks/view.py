@@ -33,11 +33,13 @@ from producer_tools.view.tables import Shown
 from schemas.job import Job
 from schemas.status import Result, Source, State, StatusEvent, TimingsMs
 from tests.benchmarks.tables import show
+from tests.support.timed import timed_maskline
 
 JOBS = 1_000_000
 AIM_PER_SECOND = 10_000
 AIM_JOB_MS = 5.0
 AIM_PAGE_MS = 20.0
+STATUS_RUNS = 5
 LIVE_PER_SECOND = 500
 _QUEUED_SHARE = 0.1
 """The line has begun with all but the last tenth of the jobs."""
@@ -53,6 +55,8 @@ class Figures:
     file_mib: float
     job_ms: float
     page_ms: float
+    status_seconds: float
+    """The slowest of some runs of `maskline status`."""
 
 
 def measure(stack: LocalStack, *, jobs: int = JOBS, live_seconds: float = 20.0) -> Figures:
@@ -68,6 +72,7 @@ def measure(stack: LocalStack, *, jobs: int = JOBS, live_seconds: float = 20.0) 
             ["file, MiB", f"{figures.file_mib:.0f}", ""],
             ["a job by its id, ms, 99th percentile", f"{figures.job_ms:.2f}", f"{AIM_JOB_MS:g}"],
             ["a page of 20 with total, ms", f"{figures.page_ms:.2f}", f"{AIM_PAGE_MS:g}"],
+            ["`maskline status`, s, slowest of 5", f"{figures.status_seconds:.2f}", "1.5"],
         ],
         note=f"answers while {LIVE_PER_SECOND} records a second come in",
     )
@@ -96,8 +101,21 @@ async def _measure(path: Path, jobs: int, live_seconds: float) -> Figures:
             for task in (living, following):
                 task.cancel()
             await asyncio.gather(living, following, return_exceptions=True)
+    status_seconds = await asyncio.to_thread(_status, path, jobs)
     records = jobs + 2 * int(jobs * (1 - _QUEUED_SHARE))
-    return Figures(jobs, records / seconds, (late - early) / 2**20, size / 2**20, job_ms, page_ms)
+    grown, size_mib = (late - early) / 2**20, size / 2**20
+    return Figures(jobs, records / seconds, grown, size_mib, job_ms, page_ms, status_seconds)
+
+
+def _status(path: Path, jobs: int) -> float:
+    """Ask by the command some times, each a process of its own; return the longest, in seconds."""
+    environment = {"VIEW_FILE": str(path)}
+    timed_maskline("status", "job-0", environment=environment)  # folds what has come last
+    runs = [
+        timed_maskline("status", f"job-{number}", environment=environment)
+        for number in range(0, jobs, jobs // STATUS_RUNS)
+    ]
+    return max(run.seconds for run in runs)
 
 
 def _ask(path: Path, jobs: int, seconds: float) -> tuple[float, float]:

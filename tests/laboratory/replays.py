@@ -221,7 +221,7 @@ def _started(
         f"{command[0]}-{number}",
         *command,
         folder=folder,
-        environment={**laboratory._environment(), "VIEW_FILE": str(folder / "view" / "view.db")},
+        environment={**laboratory.environment(), "VIEW_FILE": str(folder / "view" / "view.db")},
         module=("producer_tools",),
     )
     if command[0] == "consume":

@@ -4,9 +4,11 @@ import datetime as dt
 import math
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from consumer.errors import HALT_REASONS
+from consumer.settings import KafkaSettings, S3Settings, load
 from consumer.telemetry.certificates import expiries
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.pulse import Pulse
@@ -59,18 +61,17 @@ def test_a_halt_has_its_reason() -> None:
     assert halted() == ["records_gone"]
 
 
-def test_certificates_are_shown_with_the_settings_that_name_them(tmp_path: Path) -> None:
+def test_certificates_are_shown_with_the_settings_that_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A client's own, and the last of a file of authorities; a replaced file is read anew."""
     authority = Authority(tmp_path)
     client = tmp_path / "client.crt"
     client.write_bytes(authority.certificate(days=20))
+    monkeypatch.setenv("KAFKA_CERT_FILE", str(client))
+    monkeypatch.setenv("KAFKA_CA_FILE", str(authority.file))
     metrics = Metrics()
-    metrics.show_certificates(
-        expiries(
-            clients={"KAFKA_CERT_FILE": client},
-            authorities={"KAFKA_CA_FILE": authority.file, "CALLBACK_CA_FILE": None},
-        )
-    )
+    metrics.show_certificates(expiries(load(KafkaSettings), load(S3Settings), None))
 
     def days_left(setting: str) -> float:
         name = "mask_certificate_expiry_timestamp_seconds"
