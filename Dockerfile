@@ -9,17 +9,20 @@ ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS libraries
 ARG ONNXRUNTIME=onnxruntime
-COPY requirements/*.lock /requirements/
-# The environment has no pip: that of /tools installs into it. The .pth file leads to our code.
+COPY requirements/runtime.lock requirements/onnxruntime-gpu.lock /requirements/
+# The environment has no pip: that of /tools installs into it. Libraries bring their tests, 20 MB.
+# The .pth file leads to our code.
 RUN python3 -m venv --without-pip /venv && python3 -m venv /tools \
  && install="/tools/bin/pip --python /venv/bin/python install --no-cache-dir --require-hashes" \
  && $install --only-binary :all: -r /requirements/runtime.lock \
  && if [ "$ONNXRUNTIME" != onnxruntime ]; then \
       /tools/bin/pip --python /venv/bin/python uninstall --yes onnxruntime \
       && $install --no-deps -r "/requirements/$ONNXRUNTIME.lock"; fi \
+ && find /venv -type d -name tests -prune -exec rm -rf {} + \
  && echo /app > "$(/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/maskline.pth"
 
 FROM libraries AS application
+COPY requirements/build.lock /requirements/
 RUN /tools/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
       -r /requirements/build.lock
 WORKDIR /src

@@ -50,18 +50,18 @@ async def consume(
 ) -> RunProgress | None:
     """Serve until SIGTERM, SIGINT or SIGHUP; a replay run also until it has come to its end.
 
-    `secrets` are hidden, and learn renewed ones. Gives what came of the run; None where it was
-    stopped before its end, or this is no run.
+    Gives what came of the run; None where it was stopped before its end, or this is no run.
+    `secrets` are hidden, and learn renewed ones.
 
     Raises:
         StartError: it can't start. The message names the remedy.
         LaneHalted: the replay run has halted. The message says why.
     """
-    tracing = open_tracing(settings.tracing, settings.kafka)
     kafka = settings.kafka if run is None else run.settings(settings.kafka)
     if run is not None:
         await check_topics(settings)
         await check_run(kafka, run)
+    tracing = open_tracing(settings.tracing, kafka)
     catalog = await asyncio.to_thread(load_models, settings)
     if run is None:
         await check_topics(settings)
@@ -70,9 +70,7 @@ async def consume(
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(
-            settings, catalog, metrics, secrets, tracing, stack, replay_id=run and run.replay_id
-        )
+        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack, run)
         throughput = Throughput(metrics, dead_letters=run is None)
         line = Line(
             kafka,
@@ -177,8 +175,7 @@ async def _open_services(
     secrets: Secrets,
     tracing: Tracing,
     stack: AsyncExitStack,
-    *,
-    replay_id: str | None,
+    run: Run | None,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -192,7 +189,9 @@ async def _open_services(
             formats=frozenset(settings.images.image_formats),
         ),
     )
-    callback = Callback(settings.callback, holds=holds, metrics=metrics, replay_id=replay_id)
+    callback = Callback(
+        settings.callback, holds=holds, metrics=metrics, replay_id=run.replay_id if run else None
+    )
     return Services(
         catalog=catalog,
         images=await stack.enter_async_context(images),

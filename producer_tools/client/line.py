@@ -120,6 +120,22 @@ async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicParti
     return range(first, end)
 
 
+async def ends(
+    settings: KafkaSettings, reader: Reader, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the topics end, as this reader sees them.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            found: dict[TopicPartition, int] = await reader.end_offsets(list(partitions))
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    return found
+
+
 async def end_of_all(settings: KafkaSettings, topic: str) -> int:
     """Return the end of a topic, transactions that are still open included.
 
@@ -137,22 +153,6 @@ async def end_of_all(settings: KafkaSettings, topic: str) -> int:
         raise unreachable(settings, error) from error
     finally:
         await stop_consumer(reader)
-
-
-async def ends(
-    settings: KafkaSettings, reader: Reader, partitions: Collection[TopicPartition]
-) -> dict[TopicPartition, int]:
-    """Return where the topics end, as this reader sees them.
-
-    Raises:
-        ServiceError: Kafka doesn't answer.
-    """
-    try:
-        async with asyncio.timeout(REACH_SECONDS):
-            found: dict[TopicPartition, int] = await reader.end_offsets(list(partitions))
-    except (KafkaError, TimeoutError) as error:
-        raise unreachable(settings, error) from error
-    return found
 
 
 @asynccontextmanager
@@ -239,15 +239,10 @@ async def unsettled(settings: KafkaSettings) -> int:
     Raises:
         ServiceError: Kafka doesn't answer.
     """
-    jobs = TopicPartition(settings.jobs_topic, 0)
-
-    async def ask() -> int | None:
-        return (await read_committed_offset(settings, jobs)).offset
-
-    settled = await _ask_coordinator(settings, ask)
+    settled = await settled_before(settings)
     async with open_reader(settings) as reader:
-        there = await offsets(settings, reader, jobs)
-    return there.stop - (there.start if settled is None else settled)
+        there = await offsets(settings, reader, TopicPartition(settings.jobs_topic, 0))
+    return there.stop - max(there.start, settled)
 
 
 async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:

@@ -53,6 +53,11 @@ class Uploads:
             self._client.close()
         self._threads.close()
 
+    def renew(self, settings: S3Settings) -> None:
+        """Sign with these settings' keys from the next object on."""
+        with self._client_lock:  # what is under way keeps the client that it has
+            self._settings, self._client = settings, None
+
     def new_reference(self) -> ImageReference:
         """Return a place for a photo at which there is none."""
         return ImageReference(self._bucket, uuid.uuid4().hex)

@@ -12,6 +12,8 @@ import structlog
 import uvicorn
 
 from consumer.errors import StartError
+from consumer.settings import renewal
+from consumer.settings.renewal import RenewedGroup
 from consumer.signals import end_at_once, ending_signals
 from consumer.telemetry.secrets import Secrets
 from producer_tools.client.appending import Appender
@@ -56,6 +58,10 @@ async def serve(settings: Settings) -> None:
         cancels = Cancels(settings.kafka, parts.keeper, max_in_flight=settings.line.max_in_flight)
         app = make_app(parts, cancels=cancels, access=access, metrics=metrics, secrets=secrets)
         server = await stack.enter_async_context(_served(app, listening))
+        renewing = asyncio.create_task(
+            _renew(settings, parts, access, secrets), name="gateway.secrets"
+        )
+        stack.push_async_callback(_ended, renewing)
         stack.callback(parts.hub.close)  # first of all, so that no stream is waited for
         metrics.follow(
             view_age=lambda: parts.keeper.age,
@@ -100,6 +106,15 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         hub=hub,
         group=group,
         began_at=time.monotonic(),
+    )
+
+
+async def _renew(settings: Settings, parts: Parts, access: Access, secrets: Secrets) -> None:
+    """Take up keys whose files change."""
+    hide = secrets.learn
+    await renewal.watch(
+        RenewedGroup(settings.gateway, lambda gateway: access.renew(gateway.keys), hide=hide),
+        RenewedGroup(settings.s3, parts.uploads.renew, hide=hide),
     )
 
 

@@ -19,7 +19,7 @@ USER = "12345:12345"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _RESTRICTED = (
     "--cgroup-manager=cgroupfs", "run", "--runtime=runc", "--network=host", "--read-only",
-    "--tmpfs=/tmp:rw,size=64m,mode=1777", "--cap-drop=all", "--security-opt=no-new-privileges",
+    "--tmpfs=/tmp:rw,size=1g,mode=1777", "--cap-drop=all", "--security-opt=no-new-privileges",
     f"--user={USER}", "--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096", "--memory=1g",
 )  # fmt: skip
 

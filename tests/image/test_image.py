@@ -9,12 +9,12 @@ from tests.image.containers import IMAGE, Store
 
 MOST_BYTES = 400_000_000
 UNWANTED = (
-    "pip", "pip3", "ensurepip", "gcc", "cc", "hatchling", "torch", "pytest", "moto", "training",
-    "tests", "shared", ".cache",
+    "pip", "pip3", "ensurepip", "cc", "hatchling", "torch", "pytest", "moto", "training", "tests",
+    ".cache",
 )  # fmt: skip
 COMMANDS = (
-    "consume", "topics create", "topics check", "submit", "status", "watch", "jobs", "stats",
-    "cancel", "resume", "models list", "models check", "schemas export", "demo",
+    "consume", "gateway", "topics create", "topics check", "submit", "status", "watch", "jobs",
+    "stats", "cancel", "resume", "models list", "models check", "schemas export", "demo",
 )  # fmt: skip
 
 

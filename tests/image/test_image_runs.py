@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 
 from producer_tools.local import ports
 from producer_tools.local.stack import LocalStack
 from tests.image.containers import Store
 from tests.support.bench import Bench
+from tests.support.consumer_process import until
 from tests.support.line_names import LineNames, create_topics
 
 END_SECONDS = 45.0
@@ -100,6 +102,28 @@ async def test_a_line_runs_in_it(
     log = container.log()
     assert "consumer.stopped" in log
     assert "telemetry" not in log.lower()
+
+
+async def test_a_gateway_runs_in_it(
+    layers: list[str], store: Store, environment: dict[str, str], containers: list[Container]
+) -> None:
+    """It is ready with its view in the temporary folder, and SIGTERM ends it in order."""
+    await create_topics(environment)
+    container = Container(store, "gateway", environment)
+    containers.append(container)
+    address = f"http://{ports.HOST}:{environment['PORT']}/readyz"
+
+    async def ready() -> bool:
+        async with httpx.AsyncClient(timeout=5) as client:
+            try:
+                return (await client.get(address)).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+    await until(ready, "the gateway is ready")
+    container.signal(signal.SIGTERM)
+    assert container.exit_code() == 0
+    assert "gateway.stopped" in container.log()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

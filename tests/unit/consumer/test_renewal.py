@@ -8,9 +8,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from consumer.s3.fetch import Images
-from consumer.settings import CallbackSettings, KafkaSettings, S3Settings, load
+from consumer.settings import (
+    CallbackSettings,
+    GatewaySettings,
+    KafkaSettings,
+    S3Settings,
+    load,
+)
 from consumer.settings.renewal import RenewedGroup
 from consumer.telemetry.secrets import Secrets
+from producer_tools.client.uploads import Uploads
+from producer_tools.gateway.access import Access
+from producer_tools.gateway.refusal import Refused
 from schemas.job import ImageReference
 from tests.support.mounted_secret import MountedSecret
 from tests.support.opened_callback import open_callback
@@ -130,6 +139,42 @@ def test_kafkas_password_and_certificates_renew_the_line(
     certificates.replace({"ca.crt": "a", "tls.crt": "c"})
     group.look()
     assert ["second", "second"] == given
+
+
+def test_the_gateways_keys_are_taken_up(secret: MountedSecret) -> None:
+    """The old one lets nobody in any more. A file that is gone isn't heeded: it would open all."""
+    secret.replace({"api_keys": "first,other"})
+    settings = load(GatewaySettings)
+    access = Access(settings.keys, ())
+    group = RenewedGroup(settings, lambda it: access.renew(it.keys), hide=Secrets(()).learn)
+    access.check("GET", "/stats", {"x-api-key": "first"})
+    secret.replace({"api_keys": "second"})
+    group.look()
+    access.check("GET", "/stats", {"x-api-key": "second"})
+    with pytest.raises(Refused):
+        access.check("GET", "/stats", {"x-api-key": "first"})
+    (secret.folder / "api_keys").unlink()
+    group.look()
+    with pytest.raises(Refused):
+        access.check("GET", "/stats", {})
+
+
+def test_uploads_are_signed_with_renewed_keys(
+    secret: MountedSecret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the next object on."""
+    secret.replace({"aws_access_key_id": "first", "aws_secret_access_key": "first secret"})
+    settings = load(S3Settings)
+    uploads = Uploads(settings, at_once=1)
+    group = RenewedGroup(settings, uploads.renew, hide=Secrets(()).learn)
+    clients = [uploads._s3()]
+    secret.replace({"aws_access_key_id": "second", "aws_secret_access_key": "second secret"})
+    group.look()
+    clients.append(uploads._s3())
+    used = [client._get_credentials().access_key for client in clients]
+    for client in clients:
+        client.close()
+    assert ["first", "second"] == used
 
 
 def test_what_the_environment_says_still_counts(
