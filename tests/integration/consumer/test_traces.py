@@ -150,4 +150,4 @@ def test_without_the_extra_the_consumer_says_what_to_install(
     assert raised.value.exit_code == 2
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     with pytest.raises(StartError, match="OTEL_EXPORTER_OTLP_PROTOCOL"):
-        load(TracingSettings)
+        traces.open_tracing(load(TracingSettings), load(KafkaSettings))
