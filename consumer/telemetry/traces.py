@@ -10,8 +10,12 @@ PROTOCOL = "http/protobuf"
 EXTRA = "maskline[tracing]"
 
 
-def open_tracing(settings: TracingSettings, kafka: KafkaSettings) -> Tracing:
+def open_tracing(
+    settings: TracingSettings, kafka: KafkaSettings, *, replays: bool = False
+) -> Tracing:
     """Give what makes traces: nothing while `OTEL_EXPORTER_OTLP_ENDPOINT` is unset.
+
+    `replays`: whether all jobs are done again, as by a replay run.
 
     Raises:
         StartError: it is set, and the package lacks its extra, or another protocol is wanted.
@@ -30,4 +34,4 @@ def open_tracing(settings: TracingSettings, kafka: KafkaSettings) -> Tracing:
             f" pip install '{EXTRA}', or unset it",
             exit_code=2,
         ) from None
-    return OpenTelemetry.of_environment(kafka)
+    return OpenTelemetry.of_environment(kafka, replays=replays)
