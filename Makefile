@@ -63,7 +63,7 @@ check-lock: $(READY)
 define compile
 	@echo "Locking in $(1)/requirements ..."
 	@$(LOCK) --directory $(1) pyproject.toml --extra dev --group build -o requirements/dev.lock
-	@$(LOCK) --directory $(1) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
+	@$(LOCK) --directory $(1) pyproject.toml --extra tracing -c requirements/dev.lock -o requirements/runtime.lock
 	@$(LOCK) --directory $(1) --group build -c requirements/dev.lock -o requirements/build.lock
 	@$(LOCK) --directory $(1) --group go -o requirements/go.lock
 	@$(LOCK) --directory $(1) --group gpu --no-deps -o requirements/onnxruntime-gpu.lock

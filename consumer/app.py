@@ -25,6 +25,8 @@ from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
 from consumer.telemetry.probes import Check, ProbeServer
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.traces import open_tracing
+from consumer.telemetry.tracing import Tracing
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
@@ -48,13 +50,15 @@ async def consume(
     Raises:
         StartError: it can't start. The message names the remedy.
     """
+    tracing = open_tracing(settings.tracing, settings.kafka)
     catalog = await asyncio.to_thread(load_models, settings)
     await check_topics(settings)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, secrets, stack)
+        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack)
         throughput = Throughput(metrics)
         line = Line(
             settings.kafka,
@@ -155,6 +159,7 @@ async def _open_services(
     catalog: Catalog,
     metrics: Metrics,
     secrets: Secrets,
+    tracing: Tracing,
     stack: AsyncExitStack,
 ) -> Services:
     holds = Holds(metrics=metrics)
@@ -178,6 +183,7 @@ async def _open_services(
         holds=holds,
         max_attempts=settings.line.max_attempts,
         secrets=secrets,
+        tracing=tracing,
     )
 
 

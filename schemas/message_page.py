@@ -55,7 +55,11 @@ INTRODUCTIONS = {
     " record can't be unpacked or read, it is written without the parts that don't fit or can't be"
     " read.\n",
     "cancel": "A record of the control topic.\n",
-    "resume": "A record of the control topic. Its key is `!resume`. `maskline resume` writes it.\n",
+    "resume": (
+        "A record of the control topic. Its key is `!resume`. `maskline resume` writes it, with the"
+        " id of the jobs topic as the header `ce_topicid`: it lifts no halt of a topic that was"
+        " made later under that name.\n"
+    ),
     "callback_reply": "The service sends the masks in a POST request to `MASK_ASSET_URL`, or to"
     " the job's `callback_url`, as multipart/form-data: the fields "
     + ", ".join(f"`{name}`" for name in callback.FIELDS)

@@ -4,11 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-import httpx
 import structlog
 
 from consumer.backoff import Backoff, parse_retry_after
@@ -18,9 +16,11 @@ from consumer.job.holds import Holds, OnRetry
 from consumer.job.post import Answer, Poster, make_request
 from consumer.job.record import Record
 from consumer.job.signing import signature_headers
+from consumer.job.upload import Upload
 from consumer.settings import CallbackSettings
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.tracing import NO_TRACE, Trace
 from http_client.origin import origin
 from schemas import trace_context
 from schemas.callback import (
@@ -44,25 +44,6 @@ _SHOWN_BODY = 200
 
 class _SetUpWrongly(Unavailable):
     """`MASK_ASSET_URL` refuses us, not the masks: only a person can mend that."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    """One job's masks, ready to be sent as often as it takes."""
-
-    request: httpx.Request
-    files: Mapping[str, bytes]
-    to_mask_asset_url: bool
-    """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
-    budget: Budget
-    body_digest: str | None
-    """SHA-256 of the body in hex, for its signature; None where it goes unsigned."""
-
-    @property
-    def receiver(self) -> str:
-        """The receiver's name for people: where the URL leads, without path and query."""
-        scheme, host, port = origin(str(self.request.url))
-        return f"{'MASK_ASSET_URL' if self.to_mask_asset_url else 'callback_url'} ({scheme}://{host}:{port})"
 
 
 class Callback:
@@ -131,6 +112,7 @@ class Callback:
         job: Job,
         files: Mapping[str, bytes],
         on_retry: OnRetry,
+        trace: Trace = NO_TRACE,
     ) -> dict[str, str]:
         """Upload PNGs by output name; return where the receiver stored each.
 
@@ -142,7 +124,7 @@ class Callback:
                 job's own `callback_url`.
         """
         self.check(job.callback_url)
-        upload = await self._upload(record, job, files)
+        upload = await self._upload(record, job, files, trace)
         post_once = partial(self._try, upload)
         try:
             return await self._with_retries(post_once, upload.budget, on_retry)
@@ -152,7 +134,9 @@ class Callback:
             upload.budget.use_up()
             raise JobFailed(error.code, str(error), stage=error.stage) from error
 
-    async def _upload(self, record: Record, job: Job, files: Mapping[str, bytes]) -> _Upload:
+    async def _upload(
+        self, record: Record, job: Job, files: Mapping[str, bytes], trace: Trace
+    ) -> Upload:
         source = record.source
         headers = {
             "accept": "application/json",
@@ -173,9 +157,10 @@ class Callback:
             fields={name: getattr(job, name) for name in FIELDS},
             files=files,
         )
-        return _Upload(
-            request,
-            files,
+        return Upload(
+            request=request,
+            files=files,
+            trace=trace,
             to_mask_asset_url=ours,
             budget=self._budgets.unlimited(where) if ours else self._budgets.begin(where),
             body_digest=await _digest(request.content) if ours and self._signing_keys else None,
@@ -200,7 +185,7 @@ class Callback:
                 await self._sleep(delay)
         return await post_once()
 
-    async def _try(self, upload: _Upload) -> dict[str, str]:
+    async def _try(self, upload: Upload) -> dict[str, str]:
         outcome = "rejected"
         try:
             answer = await self._send(upload)
@@ -214,7 +199,7 @@ class Callback:
         upload.budget.succeed()
         return stored_keys
 
-    async def _send(self, upload: _Upload) -> Answer:
+    async def _send(self, upload: Upload) -> Answer:
         seconds = upload.budget.seconds_of_try(self._timeout)
         upload.request.headers[AUTH_HEADER] = self._secret  # it may be another than at the last try
         if upload.body_digest is not None and self._signing_keys:
@@ -227,14 +212,14 @@ class Callback:
                 )
             )
         try:
-            return await self._poster.post(upload.request, seconds=seconds)
+            return await upload.send(self._poster, seconds=seconds)
         except TimeoutError:
             reason = f"no answer in {seconds:.3g} s"
         except ConnectionError as error:
             reason = f"no answer: {error}"
         raise _unavailable(f"{upload.receiver} gave {reason}")
 
-    def _stored_keys(self, answer: Answer, upload: _Upload) -> dict[str, str]:
+    def _stored_keys(self, answer: Answer, upload: Upload) -> dict[str, str]:
         """Read the answer as `stored_keys`; raise what it means where it isn't that."""
         shown = self._shown(answer)
         reason = f"{upload.receiver} answered {answer.status}{shown}"

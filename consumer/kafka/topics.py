@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
 from consumer.errors import StartError
 from consumer.kafka.connection import connection_options
+from consumer.kafka.diagnosis import why_unusable
 from consumer.settings import KafkaSettings
 from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
 
@@ -108,9 +109,10 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
         yield admin
     except (KafkaError, TimeoutError) as error:
+        reason = await why_unusable(settings) or str(error) or repr(error)
         raise StartError(
             f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
-            f" {error or repr(error)}",
+            f" {reason}",
             exit_code=3,
         ) from error
     finally:

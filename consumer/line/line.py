@@ -236,6 +236,7 @@ class Line:
                 raise
             self._from_offset = None
             return await self._find_start(clients)
+        clients.cancellations.topic_id = start.topic_id
         after = start.halted_after
         if after is None:
             return start

@@ -74,7 +74,11 @@ class Settler:
         self._last = last
         self._ledger.forget(through=last)
         self._cancellations.forget(through=last)
-        self._throughput.settled(batch, seconds=time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        self._throughput.settled(batch, seconds=seconds)
+        for outcome in batch:
+            outcome.trace.note(mask__state=outcome.state)
+            outcome.trace.settle(seconds=seconds, jobs=len(batch))
 
 
 def halted_for(failures: int, *, after: int) -> LaneHalted:

@@ -14,6 +14,7 @@ from consumer.settings.line import LineSettings
 from consumer.settings.models import ModelSettings
 from consumer.settings.s3 import S3Settings
 from consumer.settings.serving import ServingSettings
+from consumer.settings.tracing import TracingSettings
 from consumer.settings.view import ViewSettings
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "S3Settings",
     "ServingSettings",
     "Settings",
+    "TracingSettings",
     "ViewSettings",
     "load",
 ]
@@ -43,6 +45,7 @@ class Settings:
         self.images = load(ImageSettings)
         self.callback = load(CallbackSettings)
         self.serving = load(ServingSettings)
+        self.tracing = load(TracingSettings)
 
     def secrets(self) -> Iterator[str]:
         """Give what must never be shown."""

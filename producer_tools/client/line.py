@@ -1,7 +1,7 @@
 """The line as a tool finds it: its topics, and connections to them that end in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -118,6 +118,22 @@ async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicParti
     except (KafkaError, TimeoutError) as error:
         raise unreachable(settings, error) from error
     return range(first, end)
+
+
+async def ends(
+    settings: KafkaSettings, reader: Reader, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the topics end, as this reader sees them.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            found: dict[TopicPartition, int] = await reader.end_offsets(list(partitions))
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    return found
 
 
 @asynccontextmanager

@@ -21,6 +21,8 @@ from consumer.settings import S3Settings
 from producer_tools.errors import PhotoError, ServiceError
 from schemas.job import ImageReference
 
+Opened = BytesIO | BufferedReader | FileIO
+
 UPLOAD_SECONDS = 300.0
 """The longest time for one photo, repeated tries included."""
 _TRIES = 4

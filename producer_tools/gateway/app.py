@@ -56,6 +56,7 @@ def make_app(
     app.add_exception_handler(Refused, refuse)
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse_path)
+    app.add_exception_handler(Exception, _own_up)
     _without_422(app)
     return Guard(app, access=access, metrics=metrics, limit=parts.settings.gateway.upload_max_bytes)
 
@@ -73,6 +74,10 @@ async def _refuse_path(_request: Request, error: Exception) -> Response:
     return JSONResponse(
         {"detail": f"{error.detail}."}, status_code=error.status_code, headers=error.headers
     )
+
+
+async def _own_up(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"detail": "Internal error."}, status_code=500)
 
 
 def _without_422(app: FastAPI) -> None:

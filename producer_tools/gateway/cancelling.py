@@ -21,6 +21,7 @@ _NEAR_SECONDS = 5.0
 _SLOW_SECONDS = 2.0
 """After a write that took longer, what was far away may be near."""
 _LOOK_SECONDS = 0.1
+_WRITE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,11 @@ class Cancels:
         self._waiting.append((jobs, written))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="cancels.write")
-        return await written
+        try:
+            async with asyncio.timeout(_WRITE_SECONDS):
+                return await written
+        except TimeoutError:
+            raise unavailable("Kafka doesn't answer; the cancel may be written yet.") from None
 
     async def _write_all(self) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import structlog
 
 from consumer.settings import KafkaSettings
-from producer_tools.client.following import Followed, earliest, follow
+from producer_tools.client.following import Followed, between, bounds, follow
 from producer_tools.errors import ServiceError
 from producer_tools.gateway.refusal import unavailable
 from schemas.status import TERMINAL_STATES
@@ -26,6 +26,7 @@ MOST_HISTORIES = 4
 """So many streams at once read events that aren't in memory any more."""
 _AGAIN_SECONDS = 1.0
 _HISTORY_SECONDS = 600.0
+_AT_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ class Hub:
         self._kept: deque[Message] = deque(maxlen=KEPT)
         self._streams: set[Stream] = set()
         self._next: int | None = None
-        self._kept_from = 0
-        self._started = asyncio.Event()
+        self._kept_from: int | None = None
         self._histories = asyncio.Semaphore(MOST_HISTORIES)
         self._closed = False
 
@@ -115,20 +115,30 @@ class Hub:
             stream.end()
 
     @property
+    def kept_from(self) -> int | None:
+        """All events from this offset on are in memory. None: none was read yet."""
+        return self._kept_from
+
+    @property
     def streams(self) -> int:
         """How many streams there are."""
         return len(self._streams)
 
-    @contextmanager
-    def stream(self, wanted: Callable[[Message], bool] = lambda _message: True) -> Iterator[Stream]:
-        """Give the events from now on while the block lasts.
+    def check(self) -> None:
+        """Return if there is room for one more stream.
 
         Raises:
-            Refused: There are too many streams.
+            Refused: There isn't.
         """
         if self._closed or len(self._streams) >= MOST_STREAMS:
             raise unavailable("There are too many event streams. Please try again later.")
+
+    @contextmanager
+    def stream(self, wanted: Callable[[Message], bool] = lambda _message: True) -> Iterator[Stream]:
+        """Give the events from now on while the block lasts."""
         stream = Stream(wanted)
+        if self._closed:
+            stream.end()
         self._streams.add(stream)
         try:
             yield stream
@@ -137,7 +147,7 @@ class Hub:
 
     def kept_after(self, offset: int) -> list[Message] | None:
         """Return the events after an offset. None: some of them aren't in memory."""
-        if not self._started.is_set() or offset + 1 < self._kept_from:
+        if self._kept_from is None or offset + 1 < self._kept_from:
             return None
         return [message for message in self._kept if message.offset > offset]
 
@@ -147,7 +157,7 @@ class Hub:
         Raises:
             ServiceError: Kafka doesn't answer.
         """
-        return await earliest(self._settings)
+        return (await bounds(self._settings)).start
 
     async def history(self, after: int) -> AsyncGenerator[Message, None]:
         """Give the events after an offset, up to those that are in memory.
@@ -161,16 +171,20 @@ class Hub:
         except TimeoutError:
             raise ServiceError("too many streams read old events") from None
         try:
-            events = follow(self._settings, from_offset=after + 1)
-            async with aclosing(events), asyncio.timeout(_HISTORY_SECONDS):
+            async with asyncio.timeout(_HISTORY_SECONDS):
                 while self.kept_after(after) is None:
-                    followed = await anext(events)
-                    after = followed.offset
-                    yield Message.of(followed)
+                    if self._kept_from is None:
+                        raise ServiceError("the status topic isn't read yet")
+                    end = self._kept_from
+                    events = between(self._settings, after + 1, end)
+                    async with aclosing(events):
+                        async for followed in events:
+                            yield Message.of(followed)
+                    after = end - 1
         finally:
             self._histories.release()
 
-    async def latest(self, offset: int) -> Message | None:
+    async def at(self, offset: int) -> Message | None:
         """Return the event at an offset. None: it is gone.
 
         Raises:
@@ -179,15 +193,17 @@ class Hub:
         for message in self._kept:
             if message.offset == offset:
                 return message
-        events = follow(self._settings, from_offset=offset)
-        async with aclosing(events):
-            followed = await anext(events)
-        return Message.of(followed) if followed.offset == offset else None
+        events = between(self._settings, offset, offset + 1)
+        async with aclosing(events), asyncio.timeout(_AT_SECONDS):
+            async for followed in events:
+                return Message.of(followed)
+        return None
 
     async def _follow(self) -> None:
-        if self._next is None:
+        there = await bounds(self._settings)
+        if self._next is None or not there.start <= self._next <= there.stop:
             self._kept.clear()
-            self._started.clear()
+            self._next = self._kept_from = there.stop
         events = follow(self._settings, from_offset=self._next)
         async with aclosing(events):
             async for followed in events:
@@ -196,9 +212,6 @@ class Hub:
     def _publish(self, message: Message) -> None:
         if len(self._kept) == KEPT:
             self._kept_from = self._kept[0].offset + 1
-        if not self._started.is_set():
-            self._kept_from = message.offset
-            self._started.set()
         self._kept.append(message)
         self._next = message.offset + 1
         for stream in list(self._streams):

@@ -1,6 +1,8 @@
 """Finds jobs in the view; that there is none is said only of a view that has all there is."""
 
 import hashlib
+from collections.abc import Callable
+from typing import TypeVar
 
 from producer_tools.gateway.common import compact
 from producer_tools.gateway.keeper import Keeper
@@ -9,30 +11,31 @@ from producer_tools.gateway.sizes import duration
 from producer_tools.view.messages import now_ms
 from producer_tools.view.queries import Queries, Story
 
+T = TypeVar("T")
+
 _LONGEST_ID = 200
 _HEX = 8
 
 
-async def find_job(keeper: Keeper, job_id: str, *, ttl: int | None = None) -> Story | None:
-    """Return the latest record of a job. None: there is none, or it ended `ttl` seconds ago.
+async def find(keeper: Keeper, name: str, question: Callable[[Queries], T | None]) -> T | None:
+    """Answer a question about a job or a batch. None: there is none of this name.
 
     Raises:
         Refused: The view can't be used, or not all that there is can be seen.
     """
-
-    def find(queries: Queries) -> Story | None:
-        return queries.job(job_id)
-
-    if len(job_id) > _LONGEST_ID:
+    if len(name) > _LONGEST_ID:
         keeper.check()
         return None
-    story = await keeper.ask(find)
-    if story is None:
+    found = await keeper.ask(question)
+    if found is None:
         await keeper.catch_up()
-        story = await keeper.ask(find)
-    if story is not None and ttl is not None and _is_gone(story, ttl):
-        return None
-    return story
+        found = await keeper.ask(question)
+    return found
+
+
+async def find_job(keeper: Keeper, job_id: str) -> Story | None:
+    """Return the latest record of a job. None: there is none. Errors: `find`."""
+    return await find(keeper, job_id, lambda queries: queries.job(job_id))
 
 
 def not_found(job_id: str, ttl: int) -> Refused:
@@ -54,6 +57,7 @@ def result_name(story: Story, model: str) -> str:
     return f"{model}_{compact(row.ended_ms or row.record_ms)}{seeded}_{digest}.png"
 
 
-def _is_gone(story: Story, ttl: int) -> bool:
+def is_gone(story: Story, ttl: int) -> bool:
+    """Whether the job ended more than `ttl` seconds ago."""
     row = story.row
     return row.shown.ended and (row.ended_ms or row.record_ms) < now_ms() - ttl * 1000

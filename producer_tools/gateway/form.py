@@ -21,6 +21,7 @@ _PIECE = 256 * 1024
 _TEXT_BYTES = 64 * 1024
 """All texts of a form together."""
 _MOST_TEXTS = 50
+_LONGEST_NAME = 255
 _OVERHEAD = 1024
 """Of a part besides its content: its boundary and its headers."""
 
@@ -181,7 +182,7 @@ class _Reading:
         if len(self.form.uploads) == self._limits.files:
             raise bad(f"Too many files. Maximum {self._limits.files} allowed.")
         content = self._opened.enter_context(self._spool.file())
-        self._upload = Upload(filename, content)
+        self._upload = Upload(filename[:_LONGEST_NAME], content)
         self.form.uploads.append(self._upload)
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:

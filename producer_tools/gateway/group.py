@@ -1,13 +1,14 @@
-"""The line's consumer group, asked for now and then."""
+"""The line's consumer group, asked when somebody wants to know."""
 
 import asyncio
-from typing import NoReturn
+import time
 
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import group_members
 from producer_tools.errors import ServiceError
 
-_ASK_SECONDS = 5.0
+_FRESH_SECONDS = 1.0
+_ASK_SECONDS = 3.0
 
 
 class Group:
@@ -15,14 +16,18 @@ class Group:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self.members: int | None = None
-        """As it was lately. None: that isn't known."""
+        self._members: int | None = None
+        self._asked_at = -_FRESH_SECONDS
+        self._asking = asyncio.Lock()
 
-    async def run(self) -> NoReturn:
-        """Ask again and again, until this is cancelled."""
-        while True:
-            try:
-                self.members = await group_members(self._settings)
-            except ServiceError:
-                self.members = None
-            await asyncio.sleep(_ASK_SECONDS)
+    async def members(self) -> int | None:
+        """Return how many there are, as of a second ago at most. None: Kafka doesn't say."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at >= _FRESH_SECONDS:
+                try:
+                    async with asyncio.timeout(_ASK_SECONDS):
+                        self._members = await group_members(self._settings)
+                except (ServiceError, TimeoutError):
+                    self._members = None
+                self._asked_at = time.monotonic()
+            return self._members

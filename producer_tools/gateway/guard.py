@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import structlog
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,10 +52,7 @@ class Guard:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            log.error("request.failed", path=scope["path"], exc_info=error)
-            if not exchange.began:
-                answer = JSONResponse({"detail": "Internal error."}, status_code=500)
-                await answer(scope, exchange.receive, exchange.send)
+            log.error("request.failed", path=scope["path"][:200], exc_info=error)
 
     def note(self, scope: Scope, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -100,7 +97,8 @@ class _Exchange:
     def __init__(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send, guard: Guard
     ) -> None:
-        self.began = False
+        self._stalled = False
+        """The rest of the body doesn't come."""
         self._scope, self._headers = scope, headers
         self._receive, self._send, self._guard = receive, send, guard
         self._started_at = time.monotonic()
@@ -112,16 +110,19 @@ class _Exchange:
         """Give the next piece of the body; end a body that stalls or drips."""
         if self._complete:
             return await self._receive()
+        if self._stalled:
+            return {"type": "http.disconnect"}
         slowest = self._started_at + STALL_SECONDS + self._received / _SLOWEST
         seconds = min(STALL_SECONDS, max(0.0, slowest - time.monotonic()))
         try:
             async with asyncio.timeout(seconds):
                 message = await self._receive()
         except TimeoutError:
-            self._complete = True
+            self._stalled = True
             return {"type": "http.disconnect"}
+        self._stalled = message["type"] == "http.disconnect"
         self._received += len(message.get("body", b""))
-        self._complete = not message.get("more_body", False)
+        self._complete = not self._stalled and not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
@@ -137,13 +138,21 @@ class _Exchange:
             self._guard.note(self._scope, message["status"], time.monotonic() - self._started_at)
         await self._send(message)
 
+    @property
+    def _is_coming(self) -> bool:
+        """Whether there is more of the body."""
+        return not (self._complete or self._stalled)
+
     async def _drain(self) -> None:
         """Read the body on and throw it away, so that the caller comes to read the answer."""
         if self._headers.get("expect", "").lower() == "100-continue" and not self._received:
             return  # the caller hasn't sent it yet
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while not self._complete and self._received < self._guard.most_drained:
+                while (
+                    not (self._complete or self._stalled)
+                    and self._received < self._guard.most_drained
+                ):
                     await self.receive()
         except TimeoutError:
             return

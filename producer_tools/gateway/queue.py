@@ -15,7 +15,7 @@ from producer_tools.view.tables import Shown
 
 _RETRY_AFTER = 5
 _UNKNOWN_SECONDS = 30.0
-"""A record whose append failed may be in the topic, or come there yet: its place is kept."""
+"""A record whose append failed may come to the topic yet: its place is kept for so long."""
 _LATELY_SECONDS = 600
 _LATELY_RECORDS = 30
 
@@ -25,8 +25,10 @@ class Taken:
     """Places of a submit that the view may not show yet."""
 
     count: int
+    sent: bool = False
+    """Whether its records may be in the topic."""
     end: int | None = None
-    """The offset behind its last record. None: it isn't in the topic yet, as far as is known."""
+    """The offset behind its last record. None: it isn't known."""
 
 
 class Places:
@@ -51,12 +53,12 @@ class Places:
         taken = await self._take(count)
         try:
             yield taken
-        except Refused:
-            if taken.end is None:
+        except BaseException:
+            if not taken.sent:
                 self._taken.discard(taken)
-            raise
-        except BaseException:  # whether its records come to the topic isn't known
-            asyncio.get_running_loop().call_later(_UNKNOWN_SECONDS, self._taken.discard, taken)
+            elif taken.end is None:
+                loop = asyncio.get_running_loop()
+                loop.call_later(_UNKNOWN_SECONDS, self._taken.discard, taken)
             raise
 
     async def _take(self, count: int) -> Taken:

@@ -1,6 +1,5 @@
 """Seed 2's calls: `/queue/submit`, `/job/{id}`, `/jobs`, `/stats`, `/job/{id}/cancel`."""
 
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -19,7 +18,7 @@ from producer_tools.gateway.common import (
     traceparent_of,
     user_of,
 )
-from producer_tools.gateway.finding import not_found
+from producer_tools.gateway.finding import find, not_found
 from producer_tools.gateway.form import Limits, read_form
 from producer_tools.gateway.items import Item, find_item, show_item
 from producer_tools.gateway.parts import Parts
@@ -27,13 +26,13 @@ from producer_tools.gateway.queue import count_begun
 from producer_tools.gateway.refusal import Refused, bad
 from producer_tools.gateway.submissions import Order
 from producer_tools.view.batches import BatchRow
+from producer_tools.view.messages import now_ms
 from producer_tools.view.queries import Queries
 from producer_tools.view.rows import Row
 from producer_tools.view.tables import Shown
 
 _BODY_BYTES = 256 * 1024 * 1024
 _STALLED_SECONDS = 60
-_LONGEST_ID = 200
 _STATES = {
     "pending": (Shown.QUEUED,),
     "processing": (Shown.PROCESSING, Shown.RETRYING),
@@ -162,8 +161,7 @@ class _Seed2:
 
     async def job(self, job_id: str) -> Response:
         """Say what became of a job, or of a batch."""
-        await self._find(job_id)
-        body = await self.parts.keeper.ask(lambda queries: self._show(queries, job_id))
+        body = await find(self.parts.keeper, job_id, lambda queries: self._show(queries, job_id))
         if body is None:
             raise self._not_found(job_id)
         return answer(self.parts.keeper, body)
@@ -186,7 +184,9 @@ class _Seed2:
 
     async def stats(self) -> Response:
         """Say how many jobs there are in each state, and whether anyone works on them."""
-        return answer(self.parts.keeper, await self.parts.keeper.ask(self._stats))
+        members = await self.parts.group.members()
+        body = await self.parts.keeper.ask(lambda queries: self._stats(queries, members))
+        return answer(self.parts.keeper, body)
 
     async def cancel(self, job_id: str) -> Response:
         """Cancel a job, or a batch, that has not begun."""
@@ -223,13 +223,11 @@ class _Seed2:
         Raises:
             Refused: 404, there is neither among all that there is.
         """
-        keeper = self.parts.keeper
-        if len(job_id) > _LONGEST_ID:
-            raise self._not_found(job_id)
-        found = await keeper.ask(lambda queries: find_item(queries, job_id))
-        if found is None:
-            await keeper.catch_up()
-            found = await keeper.ask(lambda queries: find_item(queries, job_id))
+
+        def item(queries: Queries) -> Row | BatchRow | None:
+            return find_item(queries, job_id)
+
+        found: Row | BatchRow | None = await find(self.parts.keeper, job_id, item)
         if found is None:
             raise self._not_found(job_id)
         return found
@@ -246,22 +244,16 @@ class _Seed2:
     def _not_found(self, job_id: str) -> Refused:
         return not_found(job_id, self.parts.settings.view.job_ttl_seconds)
 
-    def _stats(self, queries: Queries) -> Stats:
+    def _stats(self, queries: Queries, members: int | None) -> Stats:
         totals = queries.totals()
         items = totals.items
         shown = {name: sum(items[state] for state in states) for name, states in _STATES.items()}
         worker = Worker(
-            status=self._worker_status(totals.unsettled, totals.last_settled_ms),
+            status=_worker_status(members, queries.first_open(), totals.last_settled_ms),
             active_jobs=count_begun(queries),
             max_concurrent=self.parts.settings.line.max_in_flight,
         )
         return Stats(stats=Counts(**shown, total=sum(shown.values())), worker=worker)
-
-    def _worker_status(self, unsettled: int, last_settled_ms: int | None) -> str:
-        if self.parts.group.members == 0:
-            return "stopped"
-        silent = time.time() - (last_settled_ms or 0) / 1000 > _STALLED_SECONDS
-        return "stalled" if unsettled and silent else "running"
 
 
 def router(parts: Parts, cancels: Cancels) -> APIRouter:
@@ -305,3 +297,11 @@ def _partly(job_id: str, outcome: Outcome, begun: int, of: int) -> str:
         f"Job {job_id} can't be cancelled as a whole: {begun} of its {of} images had begun or"
         f" ended. {outcome.cancelled} were cancelled."
     )
+
+
+def _worker_status(members: int | None, first: Row | None, last_settled_ms: int | None) -> str:
+    if members == 0:
+        return "stopped"
+    since = max(first.record_ms if first else 0, last_settled_ms or 0)
+    stalled = first is not None and now_ms() - since > _STALLED_SECONDS * 1000
+    return "stalled" if stalled else "running"

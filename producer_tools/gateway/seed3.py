@@ -17,7 +17,7 @@ from producer_tools.gateway.common import (
     traceparent_of,
     user_of,
 )
-from producer_tools.gateway.finding import find_job, not_found, result_name
+from producer_tools.gateway.finding import find, is_gone, not_found, result_name
 from producer_tools.gateway.form import Form, Limits, read_form
 from producer_tools.gateway.parts import Parts
 from producer_tools.gateway.photos import LARGEST_SIDE, look_at
@@ -139,10 +139,15 @@ class _Seed3:
 
     async def status(self, job_id: str) -> Response:
         """Say what became of a job."""
-        story = await find_job(self.parts.keeper, job_id, ttl=self._ttl)
-        if story is None:
+
+        def show(queries: Queries) -> Status | None:
+            story = queries.job(job_id)
+            gone = story is None or is_gone(story, self._ttl)
+            return None if story is None or gone else self._status(queries, story)
+
+        body = await find(self.parts.keeper, job_id, show)
+        if body is None:
             raise not_found(job_id, self._ttl)
-        body = await self.parts.keeper.ask(lambda queries: self._status(queries, story))
         return answer(self.parts.keeper, body)
 
     async def queue(self) -> Response:

@@ -32,13 +32,12 @@ from producer_tools.gateway.queue import Places
 from producer_tools.gateway.settings import Settings
 from producer_tools.gateway.spool import Spool
 from producer_tools.gateway.storage import Storage
-from producer_tools.gateway.submissions import Submissions
+from producer_tools.gateway.submissions import UPLOADS_AT_ONCE, Submissions
 
 log = structlog.get_logger()
 
 SERVICE_SECONDS = 8.0
 """The longest wait for Kafka or S3: an answer comes within 10 s."""
-_UPLOADS_AT_ONCE = 16
 _STOP_SECONDS = 10
 
 
@@ -82,7 +81,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
     """Open all that the calls need, and keep it up to date."""
     models = await asyncio.to_thread(Models.read, settings.models)
     uploads = await stack.enter_async_context(
-        Uploads(settings.s3, at_once=_UPLOADS_AT_ONCE, seconds=SERVICE_SECONDS)
+        Uploads(settings.s3, at_once=2 * UPLOADS_AT_ONCE, seconds=SERVICE_SECONDS)
     )
     appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
     keeper = Keeper(settings.kafka, settings.view.file)
@@ -91,7 +90,6 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
-        ("group", group.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
@@ -102,7 +100,9 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         spool=Spool(settings.temp_folder),
         storage=storage,
         uploads=uploads,
-        submissions=Submissions(keeper=keeper, uploads=uploads, appender=appender, places=places),
+        submissions=Submissions(
+            keeper=keeper, storage=storage, uploads=uploads, appender=appender, places=places
+        ),
         hub=hub,
         group=group,
         began_at=time.monotonic(),

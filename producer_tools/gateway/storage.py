@@ -30,13 +30,17 @@ class Storage:
 
     async def look(self) -> None:
         """Ask S3 for the bucket."""
-        before = self.problem
         try:
             await self._uploads.check()
-            self.problem = None
         except ServiceError as error:
-            self.problem = str(error)
-        if self.problem != before:
+            self.note(error)
+        else:
+            self.note(None)
+
+    def note(self, error: ServiceError | None) -> None:
+        """Note what an attempt has shown."""
+        before, self.problem = self.problem, None if error is None else str(error)
+        if (self.problem is None) != (before is None):
             log.info("storage.changed", problem=self.problem)
 
     def check(self) -> None:

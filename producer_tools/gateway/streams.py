@@ -36,6 +36,7 @@ class _Streams:
     async def all(self, last_event_id: LastEventId = None) -> Response:
         """Stream the events of all jobs, from now on or after `Last-Event-ID`."""
         self.parts.keeper.check()
+        self.parts.hub.check()
         after = _offset(last_event_id)
         gone = False
         if after is not None and self.parts.hub.kept_after(after) is None:
@@ -47,6 +48,7 @@ class _Streams:
 
     async def one(self, job_id: str, last_event_id: LastEventId = None) -> Response:
         """Stream the events of a job: its latest, and those that follow until it has ended."""
+        self.parts.hub.check()
         after = _offset(last_event_id)
         story = await find_job(self.parts.keeper, job_id)
         if story is None:
@@ -62,6 +64,7 @@ class _Streams:
                     async for message in history:
                         after = message.offset
                         yield message.frame
+                after = max(after, (hub.kept_from or 0) - 1)
             except (ServiceError, TimeoutError):
                 return  # the caller comes again, with the last id that it has seen
         with hub.stream() as stream:
@@ -100,9 +103,9 @@ class _Streams:
         if story is None or story.row.event_offset is None or story.row.event_offset <= sent:
             return []
         try:
-            latest = await self.parts.hub.latest(story.row.event_offset)
-        except ServiceError:
-            return []
+            latest = await self.parts.hub.at(story.row.event_offset)
+        except (ServiceError, TimeoutError):
+            return []  # what comes next is seen all the same
         return [] if latest is None else [latest]
 
     async def _is_over(self, offset: int, sent: int) -> bool:

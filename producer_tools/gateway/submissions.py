@@ -7,18 +7,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from producer_tools.client.appending import Appender
+from producer_tools.client.appending import Appender, Headers
 from producer_tools.client.new_job import NewJob, headers, write_job
 from producer_tools.client.uploads import Uploads
 from producer_tools.errors import InvalidJobError, PhotoError, ServiceError
 from producer_tools.gateway.form import Upload
 from producer_tools.gateway.keeper import Keeper
-from producer_tools.gateway.queue import Places
+from producer_tools.gateway.queue import Places, Taken
 from producer_tools.gateway.refusal import Refused, bad, no_room, unavailable
+from producer_tools.gateway.storage import Storage
 from producer_tools.view.messages import now_ms
 from producer_tools.view.queries import Queries, Story
 from schemas.job import Batch, Job
 
+UPLOADS_AT_ONCE = 16
+_ANSWER_SECONDS = 9.0
+"""From the first record's append to the moment in which the view shows the last."""
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -60,8 +64,16 @@ class Submissions:
     """What submits need, and the submits that are under way."""
 
     def __init__(
-        self, *, keeper: Keeper, uploads: Uploads, appender: Appender, places: Places
+        self,
+        *,
+        keeper: Keeper,
+        storage: Storage,
+        uploads: Uploads,
+        appender: Appender,
+        places: Places,
     ) -> None:
+        self._storage = storage
+        self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._keeper = keeper
         self._uploads = uploads
         self._appender = appender
@@ -80,9 +92,8 @@ class Submissions:
                 return Accepted(earlier, again=True)
             async with self._places.take(len(order.uploads)) as taken:
                 jobs = await self._store(order)
-                offsets = await self._append(jobs)
-                taken.end = offsets[-1] + 1
-                await self._keeper.reach(taken.end)
+                taken.sent = True
+                offsets = await self._append(jobs, taken)
             story = await self._keeper.ask(lambda queries: queries.record(offsets[0]))
         if story is None:  # the topic was made anew in this moment
             raise unavailable("the job isn't there any more")
@@ -121,7 +132,7 @@ class Submissions:
                 return story
         return None
 
-    async def _store(self, order: Order) -> list[tuple[Job, list[tuple[str, bytes]]]]:
+    async def _store(self, order: Order) -> list[tuple[Job, Headers]]:
         """Put the photos into S3, and return their jobs."""
         size = len(order.uploads)
         news = [_new_job(order, index, size, self._uploads) for index in range(size)]
@@ -129,19 +140,38 @@ class Submissions:
         try:
             async with asyncio.TaskGroup() as group:
                 for upload, (job, _) in zip(order.uploads, jobs, strict=True):
-                    group.create_task(self._uploads.put(upload.content, job.image_reference))
-        except* (ServiceError, PhotoError) as errors:
-            error = errors.exceptions[0]
-            raise (no_room if isinstance(error, PhotoError) else unavailable)(str(error)) from error
+                    group.create_task(self._put(upload, job))
+        except* Refused as errors:
+            raise errors.exceptions[0] from None
         return jobs
 
-    async def _append(self, jobs: Sequence[tuple[Job, list[tuple[str, bytes]]]]) -> list[int]:
+    async def _put(self, upload: Upload, job: Job) -> None:
+        """Put a photo into S3. Where S3 is away, those that wait for their turn needn't try."""
+        async with self._slots:
+            self._storage.check()
+            try:
+                await self._uploads.put(upload.content, job.image_reference)
+            except PhotoError as error:
+                raise no_room(str(error)) from error
+            except ServiceError as error:
+                self._storage.note(error)
+                raise unavailable(str(error)) from error
+
+    async def _append(self, jobs: Sequence[tuple[Job, Headers]], taken: Taken) -> list[int]:
+        """Append the jobs, and wait until the view shows them."""
         try:
-            if len(jobs) == 1:
-                return [await self._appender.append(*jobs[0])]
-            return await self._appender.append_batch(jobs)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                if len(jobs) == 1:
+                    offsets = [await self._appender.append(*jobs[0])]
+                else:
+                    offsets = await self._appender.append_batch(jobs)
+                taken.end = offsets[-1] + 1
+                await self._keeper.reach(taken.end)
+        except TimeoutError:
+            raise unavailable("Kafka didn't answer in time; the job may be queued.") from None
         except ServiceError as error:
             raise unavailable(str(error)) from error
+        return offsets
 
 
 def _new_job(order: Order, index: int, size: int, uploads: Uploads) -> NewJob:
@@ -192,7 +222,8 @@ def _is_same(story: Story, order: Order, upload: Upload) -> bool:
     known = story.job.get("metadata", {})
     wanted = {"filename": upload.filename, **order.metadata}
     return (
-        story.job.get("image_sha256") == upload.sha256
+        (order.job_id in (None, story.row.job_id))
+        and story.job.get("image_sha256") == upload.sha256
         and story.row.user_id == order.user_id
         and story.job.get("model") == order.model
         and all(known.get(name) == value for name, value in wanted.items() if value is not None)

@@ -17,7 +17,14 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
-from producer_tools.client.line import LineIdentity, find_line, offsets, open_reader, unreachable
+from producer_tools.client.line import (
+    LineIdentity,
+    ends,
+    find_line,
+    offsets,
+    open_reader,
+    unreachable,
+)
 from producer_tools.errors import ServiceError
 from producer_tools.view.file import locked, open_writer, rebuild, transaction
 from producer_tools.view.fold import Arrived, Fold, LineTopics
@@ -66,6 +73,8 @@ class Folder:
         self._jobs = self._partitions[settings.jobs_topic]
         self._topics: LineTopics
         self._reader: Reader
+        self._asker: Reader
+        """Asks where topics end. On the other's connection that would wait for its fetches."""
         self._connection: sqlite3.Connection
         # One thread has the connection, one after another: no fold waits on the event loop.
         self._thread = ThreadPoolExecutor(1, "view")
@@ -91,6 +100,7 @@ class Folder:
             self._reader = await opening.enter_async_context(
                 open_reader(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
             )
+            self._asker = await opening.enter_async_context(open_reader(self._settings))
             await self._seek()
             opening.push_async_callback(self._end_fold)
             self._opened = opening.pop_all()
@@ -113,13 +123,14 @@ class Folder:
             ServiceError: Kafka doesn't answer.
             DiskFullError: There is no room for the view.
         """
-        ends = {name: (await self._offsets(name)).stop for name in self._partitions}
+        asked = await ends(self._settings, self._asker, self._partitions.values())
+        ends_now = {partition.topic: end for partition, end in asked.items()}
         start = dict(self._positions)
-        while self._behind(ends):
+        while self._behind(ends_now):
             await self.fold_next()
             if progress is not None:
                 done = sum(self._positions[name] - start[name] for name in start)
-                progress(done, sum(ends[name] - start[name] for name in start))
+                progress(done, sum(ends_now[name] - start[name] for name in start))
 
     async def reach(self, topic: str, end: int) -> None:
         """Return when all records of this topic before `end` are folded."""
@@ -287,7 +298,7 @@ class Folder:
         return any(self._positions[name] < end for name, end in ends.items())
 
     async def _offsets(self, name: str) -> range:
-        return await offsets(self._settings, self._reader, self._partitions[name])
+        return await offsets(self._settings, self._asker, self._partitions[name])
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

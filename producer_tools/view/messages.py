@@ -162,4 +162,4 @@ def now_ms() -> int:
 def _short(value: Any) -> str | int | None:
     if isinstance(value, str):
         return value[:_MAX_TEXT]
-    return value if isinstance(value, int) and abs(value) < 2**63 else None
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None

@@ -139,15 +139,11 @@ class Queries:
 
     def first_begun(self) -> Row | None:
         """Return the first record that has begun and not ended. None: there is none."""
-        begun = [
-            row
-            for shown in (Shown.PROCESSING, Shown.RETRYING)
-            for batched in (0, 1)
-            for row in self._rows(
-                "shown = ? AND batched = ? ORDER BY seq LIMIT 1", (shown, batched)
-            )
-        ]
-        return min(begun, key=lambda row: row.seq, default=None)
+        return self._first((Shown.PROCESSING, Shown.RETRYING))
+
+    def first_open(self) -> Row | None:
+        """Return the first record that has not ended. None: there is none."""
+        return self._first((Shown.QUEUED, Shown.PROCESSING, Shown.RETRYING))
 
     def page(
         self, states: Collection[Shown] = _ALL, *, limit: int, before: int | None = None
@@ -206,6 +202,18 @@ class Queries:
             yield
         finally:
             self._connection.execute("COMMIT")
+
+    def _first(self, states: Sequence[Shown]) -> Row | None:
+        """Return the first record in these states."""
+        found = [
+            row
+            for shown in states
+            for batched in (0, 1)
+            for row in self._rows(
+                "shown = ? AND batched = ? ORDER BY seq LIMIT 1", (shown, batched)
+            )
+        ]
+        return min(found, key=lambda row: row.seq, default=None)
 
     def _newest(
         self, shown: Shown, batched: int, limit: int, before: int | None = None

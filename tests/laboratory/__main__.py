@@ -18,6 +18,7 @@ import typer
 
 from producer_tools.local.errors import LocalStackError
 from tests.laboratory import results
+from tests.laboratory.cluster import ClusterStack
 from tests.laboratory.planted import PLANTED
 from tests.laboratory.proxied import ProxiedStack
 from tests.laboratory.results import RecordedRun
@@ -104,7 +105,8 @@ def _run(asked: Asked, folder: Path | None) -> RunReport:
     with tempfile.TemporaryDirectory(prefix="maskline-faults-") as temporary:
         place = folder or Path(temporary)
         place.mkdir(parents=True, exist_ok=True)
-        with ProxiedStack(folder=place / "stack") as stack:
+        make = ClusterStack if asked.get("schedule") == "cluster" else ProxiedStack
+        with make(folder=place / "stack") as stack:
             seed = asked["seed"]
             if "planted" in asked:
                 planted = PLANTED[asked["planted"]]

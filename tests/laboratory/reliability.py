@@ -31,6 +31,7 @@ def page(results: Sequence[RecordedRun]) -> str:
         raise ValueError("no results: run `python -m tests.laboratory --results FILE` first")
     runs = [one for one in results if "planted" not in one.asked]
     kinds = sorted({cost["kind"] for one in runs for cost in one.costs})
+    brokers = [one for one in runs if one.asked["schedule"] == "cluster"]
     disorder = sum(any("order" in check for check in one.against) for one in runs)
     return TEMPLATE.read_text(encoding="utf-8").format(
         checks=len(CHECKS),
@@ -38,7 +39,8 @@ def page(results: Sequence[RecordedRun]) -> str:
         runs=_runs(runs),
         poisoned=f"{sum(one.asked['poisoned'] for one in runs):,}",
         disorder=f"{disorder} of {len(runs)} runs" if disorder else "none",
-        costs=_costs(runs),
+        costs=_costs([one for one in runs if one not in brokers]),
+        brokers=_costs(brokers),
         kinds="\n".join(f"- `{kind}`: {_promise(KINDS[kind])}" for kind in kinds),
         planted=_planted(results),
     )

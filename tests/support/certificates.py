@@ -31,21 +31,29 @@ class Authority:
         builder = self._builder(name, key, hours=24 * days)
         return self._pem(builder.sign(self._key, hashes.SHA256()))
 
-    def server_context(self) -> ssl.SSLContext:
-        """Make a context for a server at 127.0.0.1."""
+    def pair(self, name: str, *, hours: float = 1, host: str = "localhost") -> bytes:
+        """Sign a certificate of so many hours for a host and 127.0.0.1, or for a client.
+
+        PEM: the private key, the certificate and the authority's.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        builder = self._builder(name, key).add_extension(
-            x509.SubjectAlternativeName([address]), critical=False
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        places = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        builder = self._builder(subject, key, hours=hours).add_extension(
+            x509.SubjectAlternativeName(places), critical=False
         )
-        file = self._folder / "server.pem"
         private = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        file.write_bytes(private + self._pem(builder.sign(self._key, hashes.SHA256())))
+        own = self._pem(builder.sign(self._key, hashes.SHA256()))
+        return private + own + self.file.read_bytes()
+
+    def server_context(self) -> ssl.SSLContext:
+        """Make a context for a server at 127.0.0.1."""
+        file = self._folder / "server.pem"
+        file.write_bytes(self.pair("receiver"))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(file)
         return context

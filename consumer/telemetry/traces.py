@@ -1,0 +1,26 @@
+"""Whether there are traces: the place where OpenTelemetry is imported, if it is wanted."""
+
+from consumer.errors import StartError
+from consumer.settings import KafkaSettings, TracingSettings
+from consumer.telemetry.tracing import NO_TRACING, Tracing
+
+EXTRA = "maskline[tracing]"
+
+
+def open_tracing(settings: TracingSettings, kafka: KafkaSettings) -> Tracing:
+    """Give what makes traces: nothing while `OTEL_EXPORTER_OTLP_ENDPOINT` is unset.
+
+    Raises:
+        StartError: it is set, and the package lacks its extra.
+    """
+    if settings.otel_exporter_otlp_endpoint is None:
+        return NO_TRACING
+    try:
+        from consumer.telemetry.opentelemetry import OpenTelemetry
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} isn't installed:"
+            f" pip install '{EXTRA}', or unset it",
+            exit_code=2,
+        ) from None
+    return OpenTelemetry.of_environment(kafka)
