@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench faults soak check check-lock lock clean
+.PHONY: help setup demo test chart cluster image bench page faults soak check check-lock lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -16,11 +16,26 @@ setup: $(READY) ## Make .venv from the lock (PYTHON=python3.12 chooses the inter
 demo: $(READY) ## Photos in, masks out, on a real Kafka (PHOTOS="a.jpg folder" for your own)
 	@$(BIN)/maskline demo $(PHOTOS)
 
+# Three processes on two cores, for most tests wait. A file's tests run in one of them, in order.
+# Bytecode is kept: otherwise each process compiles all modules again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+chart: $(READY) ## Check the Helm chart, with helm and Kubernetes' schemas
+	@$(BIN)/python -m pytest tests/chart $(ARGS)
+
+cluster: $(READY) ## Install the chart on a real Kubernetes API server (built once, with Go)
+	@$(BIN)/python -m pytest --timeout=2400 tests/cluster $(ARGS)
+
+image: $(READY) ## Build the image and run it as a pod would (buildah and podman, as root)
+	@$(BIN)/python -m pytest --timeout=1200 tests/image $(ARGS)
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+page: $(READY) ## Pictures of the live page in every state, in build/page
+	@$(BIN)/python -m tests.page $(ARGS)
 
 faults: $(READY) ## Kill, freeze and cut off parts of a running line: does it keep its promise?
 	@$(BIN)/python -m tests.laboratory $(ARGS)
@@ -51,9 +66,11 @@ check-lock: $(READY)
 define compile
 	@echo "Locking in $(1)/requirements ..."
 	@$(LOCK) --directory $(1) pyproject.toml --extra dev --group build -o requirements/dev.lock
-	@$(LOCK) --directory $(1) pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock
+	@$(LOCK) --directory $(1) pyproject.toml --extra tracing -c requirements/dev.lock -o requirements/runtime.lock
 	@$(LOCK) --directory $(1) --group build -c requirements/dev.lock -o requirements/build.lock
 	@$(LOCK) --directory $(1) --group go -o requirements/go.lock
+	@$(LOCK) --directory $(1) --group gpu --no-deps -o requirements/onnxruntime-gpu.lock
+	@$(LOCK) --directory $(1) --group chart --no-deps -o requirements/chart.lock
 endef
 LOCK = $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 \
        --generate-hashes --no-header --no-emit-index-url $(ARGS)

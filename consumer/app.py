@@ -14,15 +14,21 @@ from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.job.services import Services
 from consumer.kafka import topics
+from consumer.kafka.committed import RunProgress
 from consumer.line.line import Line
 from consumer.line.report import Report
+from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
-from consumer.settings import Settings
+from consumer.settings import Settings, renewal
+from consumer.settings.renewal import RenewedGroup
+from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
 from consumer.telemetry.probes import Check, ProbeServer
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.traces import open_tracing
+from consumer.telemetry.tracing import Tracing
 from segmentation.catalog.catalog import Catalog
 from segmentation.errors import ModelError
 from segmentation.model.cores import available_cores
@@ -35,30 +41,49 @@ FETCH_THREADS = 16  # more fetches at once gain nothing: two workers segment 20 
 
 
 async def consume(
-    settings: Settings, *, from_offset: int | None = None, log_stream: LogStream | None = None
-) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP.
+    settings: Settings,
+    *,
+    secrets: Secrets,
+    from_offset: int | None = None,
+    run: Run | None = None,
+    log_stream: LogStream | None = None,
+) -> RunProgress | None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; a replay run also until it has come to its end.
+
+    Gives what came of the run; None where it was stopped before its end, or this is no run.
+    `secrets` are hidden, and learn renewed ones.
 
     Raises:
         StartError: it can't start. The message names the remedy.
+        LaneHalted: the replay run has halted. The message says why.
     """
+    kafka = settings.kafka if run is None else run.settings(settings.kafka)
+    if run is not None:
+        await check_topics(settings)
+        await check_run(kafka, run)
+    tracing = open_tracing(settings.tracing, kafka, replays=run is not None)
     catalog = await asyncio.to_thread(load_models, settings)
-    await check_topics(settings)
+    if run is None:
+        await check_topics(settings)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, stack)
-        throughput = Throughput(metrics)
+        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack, run)
+        throughput = Throughput(metrics, dead_letters=run is None)
         line = Line(
-            settings.kafka,
+            kafka,
             settings.line,
             services=services,
             throughput=throughput,
             from_offset=from_offset,
+            run=run,
         )
         report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
+        metrics.feel(report.pulse)
+        _show_what_runs(metrics, settings, catalog)
         await stack.enter_async_context(
             ProbeServer(
                 settings.serving.host,
@@ -71,13 +96,24 @@ async def consume(
         )
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
-            watching = asyncio.create_task(watch_loop(metrics), name="loop.watch")
+            watching = (
+                asyncio.create_task(watch_loop(metrics), name="loop.watch"),
+                asyncio.create_task(_renew(settings, services, line), name="secrets.watch"),
+            )
             try:
                 await line.run(stop)
             finally:
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
     catalog.close()
     log.info("consumer.stopped")
+    return line.ended
+
+
+def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
+    manifests = [catalog.model(name).manifest for name in catalog.names]
+    metrics.show_models((manifest.name, manifest.sha256 or "") for manifest in manifests)
+    metrics.show_certificates(certificates.expiries(settings.kafka, settings.s3, settings.callback))
 
 
 def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
@@ -86,6 +122,18 @@ def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
         name: Check(ok=check.ok, detail=secrets.hide(check.detail))
         for name, check in report.ready().items()
     }
+
+
+async def _renew(settings: Settings, services: Services, line: Line) -> None:
+    """Take up secrets whose files change."""
+    kafka = settings.kafka
+    certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
+    hide = services.secrets.learn
+    await renewal.watch(
+        RenewedGroup(settings.s3, services.images.renew, hide=hide),
+        RenewedGroup(settings.callback, services.callback.renew, hide=hide),
+        RenewedGroup(kafka, line.renew, hide=hide, files=certificates),
+    )
 
 
 def load_models(settings: Settings) -> Catalog:
@@ -121,7 +169,13 @@ async def check_topics(settings: Settings) -> None:
 
 
 async def _open_services(
-    settings: Settings, catalog: Catalog, metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    catalog: Catalog,
+    metrics: Metrics,
+    secrets: Secrets,
+    tracing: Tracing,
+    stack: AsyncExitStack,
+    run: Run | None,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -135,7 +189,9 @@ async def _open_services(
             formats=frozenset(settings.images.image_formats),
         ),
     )
-    callback = Callback(settings.callback, holds=holds, metrics=metrics)
+    callback = Callback(
+        settings.callback, holds=holds, metrics=metrics, replay_id=run.replay_id if run else None
+    )
     return Services(
         catalog=catalog,
         images=await stack.enter_async_context(images),
@@ -143,7 +199,8 @@ async def _open_services(
         callback=await stack.enter_async_context(callback),
         holds=holds,
         max_attempts=settings.line.max_attempts,
-        secrets=Secrets(settings.secrets()),
+        secrets=secrets,
+        tracing=tracing,
     )
 
 

@@ -12,8 +12,13 @@
 """
 
 import re
+from typing import Literal, get_args
 
 from schemas.status import ErrorCode
+
+HaltReason = Literal["dead_letters", "records_gone", "topic_end", "topic_anew", "partitions"]
+"""Why a line halts, as the metrics name it; the message says it to people."""
+HALT_REASONS: tuple[HaltReason, ...] = get_args(HaltReason)
 
 _BEHIND_THE_HOST = re.compile(r"(\b[a-z0-9+]+://[^/\s?#\"']*)[^\s\"']*", re.IGNORECASE)
 
@@ -69,9 +74,10 @@ class LaneLost(Exception):
 class LaneHalted(Exception):
     """An operator must decide how to go on. Nothing more is settled until then."""
 
-    def __init__(self, message: str, *, after: int | None = None) -> None:
+    def __init__(self, message: str, *, reason: HaltReason, after: int | None = None) -> None:
         """`after`: the last settled record, where `maskline resume` lifts the halt."""
         super().__init__(message)
+        self.reason = reason
         self.after = after
 
 

@@ -122,7 +122,7 @@ def _draw_tile(tile: Tile, panel: tuple[int, int]) -> Image.Image:
     if photo is None or not tile.masks:
         _blank(cell, right, panel, "no masks")
     else:
-        _place(cell, _masked(photo, tile.masks), right, panel)
+        _place(cell, masked(photo, tile.masks), right, panel)
     _caption(cell, tile, top=height)
     return cell
 
@@ -141,7 +141,7 @@ def _photo(content: bytes, panel: tuple[int, int]) -> Image.Image | None:
     return upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _masked(photo: Image.Image, masks: Mapping[str, bytes]) -> Image.Image:
+def masked(photo: Image.Image, masks: Mapping[str, bytes]) -> Image.Image:
     """Return the photo with a transparent fill and a solid outline for each mask."""
     picture = photo.copy()
     for output, colour in _COLOURS.items():

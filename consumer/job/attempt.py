@@ -15,6 +15,7 @@ from consumer.job.record import Record
 from consumer.job.services import Services
 from consumer.job.turns import Turn
 from consumer.telemetry.secrets import Secrets
+from schemas import redrive
 from schemas.errors import InvalidMessage
 from schemas.job import Job
 from schemas.status import ErrorCode, ErrorInfo, ModelInfo, Result, TimingsMs
@@ -23,6 +24,8 @@ from segmentation.model.engine import Engine
 from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
+
+_GET_OBJECT = {"rpc__system": "aws-api", "rpc__service": "S3", "rpc__method": "GetObject"}
 
 RETRIES_PUBLISHED = 10
 """The first waits of an attempt are all published, later ones once in `REPUBLISH_SECONDS`."""
@@ -45,6 +48,14 @@ class Attempt:
         self._publisher = publisher
         self._ledger = ledger
         self._number = ledger.attempt(record.offset)
+        self.trace = services.tracing.attempt(
+            record.topic,
+            parent=record.traceparent,
+            messaging__destination__partition__id=str(record.partition),
+            messaging__kafka__offset=record.offset,
+            mask__attempt=self._number,
+        )
+        """From the record to its terminal event."""
         self._begin = time.perf_counter()
         self._timings: dict[str, float] = {}
         if record.timestamp_ms > 0:
@@ -64,6 +75,9 @@ class Attempt:
         job = Job.read(self._record.value).model_copy(update={"metadata": {}})
         self._job = job
         structlog.contextvars.bind_contextvars(job_id=job.job_id)
+        self.trace.note(mask__job_id=job.job_id)
+        if how := _repeats(self._record, job):
+            self.trace.repeats(how)
         return job
 
     async def run(self, job: Job, fetch: Turn, segmentation: Turn) -> Outcome:
@@ -87,10 +101,13 @@ class Attempt:
             job=self._job,
             model=self._model,
             timings=self._timings_ms(),
+            trace=self.trace,
         )
 
     def failed(self, error: Exception) -> Outcome:
         """The outcome of a job that `error` ended."""
+        info = _error_info(error, self._services.secrets)
+        self.trace.fail(info.code)
         return Outcome(
             self._record,
             "failed",
@@ -98,10 +115,11 @@ class Attempt:
             job=self._job,
             model=self._model,
             failure=Failure(
-                _error_info(error, self._services.secrets),
+                info,
                 f"{type(error).__module__}.{type(error).__qualname__}",
             ),
             timings=self._timings_ms(),
+            trace=self.trace,
         )
 
     async def publish_abandoned(self) -> None:
@@ -122,7 +140,7 @@ class Attempt:
         # The next job wakes up only when this fetch has been handed to its thread.
         turn.pass_on()
         log.debug("fetch.started")
-        with self._timed("fetch"):
+        with self._timed("fetch"), self.trace.step("fetch", kind="client", **_GET_OBJECT):
             photo = await fetch_photo(
                 job.image_reference,
                 sha256=job.image_sha256,
@@ -142,7 +160,9 @@ class Attempt:
             turn.pass_on()
             log.debug("segmentation.started")
             try:
-                return self._segmented(await slot.segment(photo, model=model, outputs=job.outputs))
+                with self.trace.step("segmentation", mask__model=model.manifest.name):
+                    masks = await slot.segment(photo, model=model, outputs=job.outputs)
+                    return self._segmented(masks)
             except Unavailable as error:
                 failed = error
         # Out of its slot: while it waits for the model's server, jobs of other models go on.
@@ -161,12 +181,17 @@ class Attempt:
 
     def _segmented(self, masks: Segmentation) -> Segmentation:
         self._timings.update(masks.timings_ms)
+        self.trace.stages(masks.timings_ms)
         return masks
 
     async def _upload(self, masks: Segmentation, job: Job) -> dict[str, str]:
-        with self._timed("callback"):
+        with self._timed("callback"), self.trace.step("callback"):
             return await self._services.callback.post(
-                record=self._record, job=job, files=masks.files, on_retry=self._retrying
+                record=self._record,
+                job=job,
+                files=masks.files,
+                on_retry=self._retrying,
+                trace=self.trace,
             )
 
     def _completed(self, masks: Segmentation, stored_keys: dict[str, str]) -> Outcome:
@@ -184,6 +209,7 @@ class Attempt:
             model=self._model,
             result=result,
             timings=self._timings_ms(),
+            trace=self.trace,
         )
 
     def _check_crashes(self) -> None:
@@ -209,6 +235,7 @@ class Attempt:
     async def _retrying(self, reason: Unavailable, wait_seconds: float) -> None:
         self._retried = True
         log.warning("job.retried", code=reason.code, reason=str(reason), wait=wait_seconds)
+        self.trace.tell("retrying", error__type=reason.code, mask__wait_seconds=wait_seconds)
         if self._is_told_again():
             await self._publish_retry(reason.code, str(reason), stage=reason.stage)
 
@@ -249,6 +276,12 @@ class Attempt:
         total = (time.perf_counter() - self._begin) * 1000
         timings = {**self._timings, "total": total}
         return TimingsMs(**{stage: round(value, 1) for stage, value in timings.items()})
+
+
+def _repeats(record: Record, job: Job) -> str:
+    """Say how the job repeats an earlier one, if it does."""
+    redriven = any(name == redrive.OF for name, _ in record.headers)
+    return "redrive" if redriven else "replay" if job.replay_of is not None else ""
 
 
 def _error_info(error: Exception, secrets: Secrets) -> ErrorInfo:

@@ -1,13 +1,13 @@
 """The callback: finished masks go to `MASK_ASSET_URL` or to the job's own `callback_url`."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-import httpx
+import structlog
 
 from consumer.backoff import Backoff, parse_retry_after
 from consumer.errors import JobFailed, StartError, Unavailable
@@ -15,9 +15,12 @@ from consumer.job.budgets import Budget, Budgets
 from consumer.job.holds import Holds, OnRetry
 from consumer.job.post import Answer, Poster, make_request
 from consumer.job.record import Record
+from consumer.job.signing import signature_headers
+from consumer.job.upload import Upload
 from consumer.settings import CallbackSettings
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.tracing import NO_TRACE, Trace
 from http_client.origin import origin
 from schemas import trace_context
 from schemas.callback import (
@@ -30,6 +33,8 @@ from schemas.callback import (
 from schemas.errors import InvalidMessage
 from schemas.job import Job
 
+log = structlog.get_logger()
+
 RETRIES = 5
 BACKOFF = Backoff(first=1.0, longest=16.0)
 RETRIED = frozenset({408, 425, 429})
@@ -41,23 +46,6 @@ class _SetUpWrongly(Unavailable):
     """`MASK_ASSET_URL` refuses us, not the masks: only a person can mend that."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    """One job's masks, ready to be sent as often as it takes."""
-
-    request: httpx.Request
-    files: Mapping[str, bytes]
-    to_mask_asset_url: bool
-    """Whether it goes to `MASK_ASSET_URL`, which the whole line depends on."""
-    budget: Budget
-
-    @property
-    def receiver(self) -> str:
-        """The receiver's name for people: where the URL leads, without path and query."""
-        scheme, host, port = origin(str(self.request.url))
-        return f"{'MASK_ASSET_URL' if self.to_mask_asset_url else 'callback_url'} ({scheme}://{host}:{port})"
-
-
 class Callback:
     """Uploads masks, and decides what an answer means for the job and for the line."""
 
@@ -67,16 +55,16 @@ class Callback:
         *,
         holds: Holds,
         metrics: Metrics,
+        replay_id: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`replay_id`: the replay run whose masks these are, if any."""
         self._url = settings.mask_asset_url
-        self._secret = settings.mask_component_secret.get_secret_value()
+        self._replay_id = replay_id
         self._secrets = Secrets(settings.secrets())
-        if self._secret != self._secret.strip() or not self._secret.isprintable():
-            raise StartError(
-                "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
-            )
+        self._secret = _sendable(settings)
+        self._signing_keys = settings.signing_keys
         self._allowed = frozenset(map(origin, settings.callback_allowed_origins))
         self._timeout = settings.callback_timeout_seconds
         self._budgets = Budgets(seconds=settings.callback_budget_seconds, clock=clock)
@@ -91,6 +79,15 @@ class Callback:
 
     async def __aexit__(self, *_: object) -> None:
         await self._poster.__aexit__()
+
+    def renew(self, settings: CallbackSettings) -> None:
+        """Send these settings' secrets from the next try on, where a header can carry them."""
+        self._secrets.learn(settings.secrets())
+        try:
+            self._secret = _sendable(settings)
+            self._signing_keys = settings.signing_keys
+        except StartError as error:
+            log.warning("secrets.not_renewed", reason=str(error))
 
     def check(self, url: str | None) -> None:
         """Refuse a `callback_url` that may not be called, before any work is done for it.
@@ -118,6 +115,7 @@ class Callback:
         job: Job,
         files: Mapping[str, bytes],
         on_retry: OnRetry,
+        trace: Trace = NO_TRACE,
     ) -> dict[str, str]:
         """Upload PNGs by output name; return where the receiver stored each.
 
@@ -129,7 +127,7 @@ class Callback:
                 job's own `callback_url`.
         """
         self.check(job.callback_url)
-        upload = self._upload(record, job, files)
+        upload = await self._upload(record, job, files, trace)
         post_once = partial(self._try, upload)
         try:
             return await self._with_retries(post_once, upload.budget, on_retry)
@@ -139,15 +137,16 @@ class Callback:
             upload.budget.use_up()
             raise JobFailed(error.code, str(error), stage=error.stage) from error
 
-    def _upload(self, record: Record, job: Job, files: Mapping[str, bytes]) -> _Upload:
+    async def _upload(
+        self, record: Record, job: Job, files: Mapping[str, bytes], trace: Trace
+    ) -> Upload:
         source = record.source
         headers = {
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": "maskline",
-            AUTH_HEADER: self._secret,
             IDEMPOTENCY_HEADER: idempotency_key(
-                job.job_id, source.topic, source.partition, source.offset
+                job.job_id, source.topic, source.partition, source.offset, self._replay_id
             ),
         }
         if record.traceparent is not None:
@@ -155,16 +154,19 @@ class Callback:
         url = job.callback_url or self._url
         ours = url == self._url
         where = origin(url)
-        return _Upload(
-            make_request(
-                url,
-                headers=headers,
-                fields={name: getattr(job, name) for name in FIELDS},
-                files=files,
-            ),
-            files,
+        request = make_request(
+            url,
+            headers=headers,
+            fields={name: getattr(job, name) for name in FIELDS},
+            files=files,
+        )
+        return Upload(
+            request=request,
+            files=files,
+            trace=trace,
             to_mask_asset_url=ours,
             budget=self._budgets.unlimited(where) if ours else self._budgets.begin(where),
+            body_digest=await _digest(request.content) if ours and self._signing_keys else None,
         )
 
     async def _with_retries(
@@ -186,7 +188,7 @@ class Callback:
                 await self._sleep(delay)
         return await post_once()
 
-    async def _try(self, upload: _Upload) -> dict[str, str]:
+    async def _try(self, upload: Upload) -> dict[str, str]:
         outcome = "rejected"
         try:
             answer = await self._send(upload)
@@ -200,17 +202,27 @@ class Callback:
         upload.budget.succeed()
         return stored_keys
 
-    async def _send(self, upload: _Upload) -> Answer:
+    async def _send(self, upload: Upload) -> Answer:
         seconds = upload.budget.seconds_of_try(self._timeout)
+        upload.request.headers[AUTH_HEADER] = self._secret  # it may be another than at the last try
+        if upload.body_digest is not None and self._signing_keys:
+            upload.request.headers.update(
+                signature_headers(
+                    self._signing_keys,
+                    idempotency_key=upload.request.headers[IDEMPOTENCY_HEADER],
+                    body_digest=upload.body_digest,
+                    seconds=int(time.time()),
+                )
+            )
         try:
-            return await self._poster.post(upload.request, seconds=seconds)
+            return await upload.send(self._poster, seconds=seconds)
         except TimeoutError:
             reason = f"no answer in {seconds:.3g} s"
         except ConnectionError as error:
             reason = f"no answer: {error}"
         raise _unavailable(f"{upload.receiver} gave {reason}")
 
-    def _stored_keys(self, answer: Answer, upload: _Upload) -> dict[str, str]:
+    def _stored_keys(self, answer: Answer, upload: Upload) -> dict[str, str]:
         """Read the answer as `stored_keys`; raise what it means where it isn't that."""
         shown = self._shown(answer)
         reason = f"{upload.receiver} answered {answer.status}{shown}"
@@ -238,6 +250,21 @@ class Callback:
             return f", and of its answer {answer.fault}"
         text = " ".join(answer.body.decode(errors="replace").split())
         return f": {self._secrets.hide_and_cut(text, _SHOWN_BODY)}" if text else ""
+
+
+def _sendable(settings: CallbackSettings) -> str:
+    """Give the secret; raise `StartError` where no header can carry it."""
+    secret = settings.mask_component_secret.get_secret_value()
+    if secret != secret.strip() or not secret.isprintable():
+        raise StartError(
+            "MASK_COMPONENT_SECRET has characters that no HTTP header can carry", exit_code=2
+        )
+    return secret
+
+
+async def _digest(body: bytes) -> str:
+    """Return the SHA-256 in hex, made in a thread: a body may have 30 MB."""
+    return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
 
 
 def _unavailable(

@@ -45,9 +45,8 @@ class JobExecutor:
             record, services=self._services, publisher=self._publisher, ledger=self._ledger
         )
         self._attempts[record.offset] = attempt
-        with structlog.contextvars.bound_contextvars(
-            partition=record.partition, offset=record.offset
-        ):
+        ids = {"partition": record.partition, "offset": record.offset, **attempt.trace.ids}
+        with structlog.contextvars.bound_contextvars(**ids), attempt.trace.current():
             try:
                 job = attempt.read()
                 with self._cancels.cancellable(job.job_id, record.offset):
@@ -72,6 +71,8 @@ class JobExecutor:
 
         Without that, the ledger would count each of them as a crash.
         """
+        for attempt in self._attempts.values():
+            attempt.trace.abandon()
         given_up = [attempt.publish_abandoned() for attempt in self._attempts.values()]
         self._attempts.clear()
         with contextlib.suppress(TimeoutError):

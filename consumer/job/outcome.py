@@ -1,9 +1,10 @@
 """What became of a record: the value that a job's attempt ends in and that the lane settles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from consumer.job.record import Record
+from consumer.telemetry.tracing import NO_TRACE, Trace
 from schemas.job import Job
 from schemas.status import ErrorInfo, ModelInfo, Result, TimingsMs
 
@@ -29,3 +30,5 @@ class Outcome:
     result: Result | None = None
     failure: Failure | None = None
     timings: TimingsMs | None = None
+    trace: Trace = field(default=NO_TRACE, compare=False, repr=False)
+    """The trace of the attempt; it ends when the outcome is settled."""

@@ -7,6 +7,7 @@ from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.s3.fetch import Images
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.tracing import Tracing
 from segmentation.catalog.catalog import Catalog
 
 
@@ -21,3 +22,4 @@ class Services:
     holds: Holds
     max_attempts: int
     secrets: Secrets
+    tracing: Tracing

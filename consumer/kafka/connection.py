@@ -1,10 +1,36 @@
 """From the settings to the keyword arguments that every aiokafka client takes."""
 
+import asyncio
 import ssl
 from typing import Any
 
+from aiokafka import client
+from aiokafka.conn import AIOKafkaConnection, create_conn
+from pydantic import SecretStr
+
 from consumer.errors import StartError
+from consumer.kafka.oauth import ClientCredentials, TokenProvider
 from consumer.settings import KafkaSettings
+
+CONNECT_SECONDS = 5.0
+"""For a connection to one broker, with its first question and the login."""
+
+
+async def connect(*address: Any, **options: Any) -> AIOKafkaConnection:
+    """Connect as aiokafka does, within `CONNECT_SECONDS`.
+
+    aiokafka waits as long as for any request, 40 s, and connects to one broker at a time. So one
+    that is frozen, or cut off without a word, kept a client from the others until its start was
+    given up; and then the next client asked it first.
+
+    Raises:
+        TimeoutError: the broker doesn't answer in time.
+    """
+    async with asyncio.timeout(CONNECT_SECONDS):
+        return await create_conn(*address, **options)
+
+
+client.create_conn = connect
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -19,11 +45,34 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
     }
     if settings.kafka_security_protocol.endswith("SSL"):
         arguments["ssl_context"] = _ssl_context(settings)
-    if settings.kafka_username and settings.kafka_password:
-        arguments["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        arguments["sasl_plain_username"] = settings.kafka_username.get_secret_value()
-        arguments["sasl_plain_password"] = settings.kafka_password.get_secret_value()
+    if settings.kafka_security_protocol.startswith("SASL"):
+        arguments |= _sasl(settings)
     return arguments
+
+
+def _sasl(settings: KafkaSettings) -> dict[str, Any]:
+    """Give what logs in; the settings have all that the mechanism needs."""
+    mechanism = settings.kafka_sasl_mechanism
+    if mechanism == "OAUTHBEARER":
+        credentials = ClientCredentials(
+            url=settings.kafka_oauth_token_url or "",
+            client_id=settings.kafka_oauth_client_id or "",
+            client_secret=_revealed(settings.kafka_oauth_client_secret),
+            scope=settings.kafka_oauth_scope,
+        )
+        return {
+            "sasl_mechanism": mechanism,
+            "sasl_oauth_token_provider": TokenProvider(credentials),
+        }
+    return {
+        "sasl_mechanism": mechanism,
+        "sasl_plain_username": _revealed(settings.kafka_username),
+        "sasl_plain_password": _revealed(settings.kafka_password),
+    }
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

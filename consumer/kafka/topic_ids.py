@@ -102,14 +102,19 @@ class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
     )
 
 
-class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
+class MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
+    """Asks for one topic by its name, and makes none."""
+
     API_KEY = 3
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, *, operations: bool = False) -> None:
+        """`operations`: whether to tell what we may do with the topic."""
         self._topic = topic
+        self._operations = operations
 
     def build(self, request_struct_class: Any) -> Any:
-        return request_struct_class([(_NO_ID, self._topic, {})], False, False, {})
+        """Give the request as aiokafka sends it."""
+        return request_struct_class([(_NO_ID, self._topic, {})], False, self._operations, {})
 
 
 async def topic_id(client: AIOKafkaClient, topic: str) -> str:
@@ -122,7 +127,7 @@ async def topic_id(client: AIOKafkaClient, topic: str) -> str:
     if node is None:
         raise NodeNotReadyError("no broker is known")
     try:
-        answer = await client.send(node, _MetadataRequest(topic))
+        answer = await client.send(node, MetadataRequest(topic))
     except (IncompatibleBrokerVersion, NotImplementedError):  # aiokafka's, where it is too old
         return ""
     error_code, _, found, *_ = answer.topics[0]

@@ -1,7 +1,7 @@
 """The line's topics: created as `schemas.topics` describes them, and compared with that."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
 from consumer.errors import StartError
 from consumer.kafka.connection import connection_options
+from consumer.kafka.diagnosis import why_unusable
 from consumer.settings import KafkaSettings
 from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
 
@@ -85,17 +86,27 @@ async def message_limits(settings: KafkaSettings) -> MessageLimits:
     Raises:
         KafkaError: the broker doesn't answer.
     """
+    names = (settings.status_topic, settings.dead_letter_topic)
+    limits = await max_message_bytes(settings, names)
+    return MessageLimits(*(limits[name] for name in names))
+
+
+async def max_message_bytes(settings: KafkaSettings, names: Sequence[str]) -> dict[str, int]:
+    """Give the `max.message.bytes` of each topic: the broker's default where we may not ask.
+
+    Raises:
+        KafkaError: the broker doesn't answer.
+    """
     admin = AIOKafkaAdminClient(**connection_options(settings))
     try:
         await admin.start()
-        names = (settings.status_topic, settings.dead_letter_topic)
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-        limits: dict[str, int] = {}
+        limits = dict.fromkeys(names, BROKER_MAX_MESSAGE_BYTES)
         for answer in await admin.describe_configs(resources):
             for code, _, _, name, entries in answer.resources:
                 config = {} if code else {entry[0]: entry[1] for entry in entries}
                 limits[name] = int(config.get("max.message.bytes", BROKER_MAX_MESSAGE_BYTES))
-        return MessageLimits(*(limits.get(name, BROKER_MAX_MESSAGE_BYTES) for name in names))
+        return limits
     finally:
         await admin.close()
 
@@ -108,9 +119,10 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
         yield admin
     except (KafkaError, TimeoutError) as error:
+        reason = await why_unusable(settings) or str(error) or repr(error)
         raise StartError(
             f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
-            f" {error or repr(error)}",
+            f" {reason}",
             exit_code=3,
         ) from error
     finally:

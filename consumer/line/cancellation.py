@@ -14,6 +14,7 @@ from consumer.kafka.clients import stop_consumer
 from consumer.kafka.connection import connection_options
 from consumer.kafka.reader import AnyRecord, Reader, read_to_end
 from consumer.settings import KafkaSettings
+from schemas.cloud_events import TOPIC_ID
 from schemas.control import RESUME_KEY, Cancel, Resume
 from schemas.errors import InvalidMessage
 
@@ -34,10 +35,12 @@ class Cancellations:
         self._topic = TopicPartition(settings.control_topic, 0)
         self._before: dict[str, int] = {}
         self._running: dict[tuple[str, int], asyncio.Task[object]] = {}
-        self._resumed_through = -1
+        self._resumed_through: dict[str, int] = {}
         self._resumed = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._listener: asyncio.Task[NoReturn] | None = None
+        self.topic_id = ""
+        """The jobs topic's id. A resume for another topic of its name lifts no halt."""
         self.unheard: str | None = None
         """Why the control topic can't be heard, while it can't."""
 
@@ -61,7 +64,9 @@ class Cancellations:
 
     def is_lifted(self, after: int) -> bool:
         """Whether a halt whose last settled record has offset `after` is lifted."""
-        return after <= self._resumed_through
+        resumes = self._resumed_through
+        known = {"", self.topic_id} if self.topic_id else resumes.keys()
+        return any(after <= resumes.get(topic_id, -1) for topic_id in known)
 
     async def lifted(self, after: int) -> None:
         """Wait until a halt whose last settled record has offset `after` is lifted."""
@@ -146,14 +151,17 @@ class Cancellations:
             return
         try:
             if record.key == RESUME_KEY:
-                self._resume(Resume.read(record.value))
+                self._resume(Resume.read(record.value), dict(record.headers).get(TOPIC_ID))
             else:
                 self._cancel(Cancel.read(record.value))
         except InvalidMessage as error:
             log.warning("control.ignored", offset=record.offset, reason=str(error))
 
-    def _resume(self, resume: Resume) -> None:
-        self._resumed_through = max(self._resumed_through, resume.after_offset)
+    def _resume(self, resume: Resume, topic_id: bytes | None) -> None:
+        """A resume that names no topic, since others write it, holds for any."""
+        topic = (topic_id or b"").decode(errors="replace")
+        after = self._resumed_through.get(topic, -1)
+        self._resumed_through[topic] = max(after, resume.after_offset)
         self._resumed.set()
 
     def _cancel(self, cancel: Cancel) -> None:

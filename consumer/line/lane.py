@@ -57,6 +57,7 @@ class Lane:
         self._tasks: deque[asyncio.Task[Outcome]] = deque()
         self._fetches = Turns()
         self._segmentations = Turns()
+        self._timestamps: deque[int] = deque()
         self._bytes = 0
         self._taken = asyncio.Event()
         self._settled = asyncio.Event()
@@ -65,6 +66,8 @@ class Lane:
         """From here on nothing is taken yet."""
         self.position = start
         """From here on nothing is settled yet."""
+        self.settled_at = time.time()
+        """When it last settled something, or else began."""
 
     async def __aenter__(self) -> Self:
         """Begin to settle."""
@@ -82,6 +85,11 @@ class Lane:
     def in_flight(self) -> int:
         """Jobs taken and not yet settled."""
         return len(self._tasks)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The timestamp of the oldest record that was taken and isn't settled, if there is one."""
+        return self._timestamps[0] if self._timestamps else None
 
     @property
     def room(self) -> int:
@@ -102,9 +110,14 @@ class Lane:
         if record.offset <= self._isolate_through:
             self._isolated = task
         self._tasks.append(task)
+        self._timestamps.append(record.timestamp_ms)
         self._bytes += len(record.value or b"")
         self.next_offset = record.offset + 1
         self._taken.set()
+
+    def pass_to(self, offset: int) -> None:
+        """Note that before `offset` there is nothing more to take: offsets have gaps."""
+        self.next_offset = max(self.next_offset, offset)
 
     def check(self) -> None:
         """Raise what ended the lane, if anything did."""
@@ -120,8 +133,8 @@ class Lane:
         if self._settling is None or not self._settling.done():
             await self._settled.wait()
 
-    async def drain(self, *, seconds: float) -> None:
-        """Settle what finishes in so many seconds."""
+    async def drain(self, *, seconds: float | None) -> None:
+        """Settle what finishes in so many seconds; None: all, however long it takes."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._tasks:
@@ -141,8 +154,10 @@ class Lane:
                 settled = batch[: await self._settler.settle(batch)]
                 for outcome in settled:
                     self._tasks.popleft()
+                    self._timestamps.popleft()
                     self._bytes -= len(outcome.record.value or b"")
                 self.position = settled[-1].record.offset + 1
+                self.settled_at = time.time()
                 self._executor.forget(through=settled[-1].record.offset)
                 self._settled.set()
                 self._settler.check()
@@ -191,4 +206,5 @@ class Lane:
             if task.done() and not task.cancelled():
                 task.exception()  # seen: whatever it is, the next owner begins the job again
         self._tasks.clear()
+        self._timestamps.clear()
         await self._executor.abandon()

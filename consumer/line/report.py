@@ -8,6 +8,7 @@ from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
 from consumer.settings import LineSettings
 from consumer.telemetry.probes import Check
+from consumer.telemetry.pulse import Pulse
 
 STUCK_SECONDS = 60.0
 
@@ -54,7 +55,7 @@ class Report:
         state = self._line.state()
         return {
             "queue_max": self._limits.queue_max_size,
-            "queue_current": state.in_flight + _waiting(state),
+            "queue_current": state.in_flight if state.unsettled is None else state.unsettled,
             "workers": self._limits.worker_count,
             "jobs_processed": self._throughput.jobs,
             "uptime_sec": int(self._throughput.uptime()),
@@ -64,6 +65,19 @@ class Report:
             "jobs_per_second": round(self._throughput.jobs_per_second(), 2),
             "assigned": state.assigned,
         }
+
+    def pulse(self) -> Pulse:
+        """How the line is, for the metrics."""
+        state = self._line.state()
+        return Pulse(
+            owner=state.opened or state.halted is not None,
+            standby=state.joined and not state.assigned,
+            halt_reason=state.halt_reason,
+            settled_at=state.settled_at,
+            oldest_at=None if state.oldest_ms is None else state.oldest_ms / 1000,
+            unsettled=state.unsettled,
+            jobs_per_second=self._throughput.jobs_per_second(),
+        )
 
 
 def _check(wrong: str | None) -> Check:
@@ -75,11 +89,3 @@ def _lane_away(state: LineState) -> str | None:
     if state.opened or state.halted or standby:
         return None
     return state.lost or "opening"
-
-
-def _waiting(state: LineState) -> int:
-    """Give the records that aren't taken yet; where jobs were given up, they wait again."""
-    first = state.next_offset if state.in_flight else state.position
-    if first is None or state.end_offset is None:
-        return 0
-    return max(0, state.end_offset - first)

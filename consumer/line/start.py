@@ -74,7 +74,8 @@ async def find_start(
         raise LaneHalted(
             f"{partition.topic} has {len(partitions)} partitions now, and there is no order in it:"
             " make a topic of one partition (JOBS_TOPIC, `maskline topics create`), let the"
-            " producers write to it, then restart"
+            " producers write to it, then restart",
+            reason="partitions",
         )
     left, topic_id = await _find_left(settings, partition)
     topic = await _look_at(consumer, partition, topic_id)
@@ -85,17 +86,20 @@ async def find_start(
             f"{topic.name} was made anew since group {settings.consumer_group} settled it up to"
             f" offset {left.settled} (its id was {left.topic_id}, and is {topic.topic_id}):"
             f" `maskline consume --from-offset {topic.first}` begins with the first record of the"
-            " new one"
+            " new one",
+            reason="topic_anew",
         )
     start = topic.first if left.settled is None else left.settled
     if not topic.first <= start <= topic.end:
-        raise LaneHalted(_why_out_of_range(start, topic))
+        raise _out_of_range(start, topic)
     return _start(start, left, topic)
 
 
-async def why_not_from(consumer: AIOKafkaConsumer, partition: TopicPartition, start: int) -> str:
+async def halt_before(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, start: int
+) -> LaneHalted:
     """Say what became of the records from offset `start` on, and how to go on without them."""
-    return _why_out_of_range(start, await _look_at(consumer, partition, ""))
+    return _out_of_range(start, await _look_at(consumer, partition, ""))
 
 
 async def _find_left(settings: KafkaSettings, jobs: TopicPartition) -> tuple[_Left, str]:
@@ -151,15 +155,17 @@ async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition, topic_
     return _Topic(partition.topic, topic_id, first, end)
 
 
-def _why_out_of_range(start: int, topic: _Topic) -> str:
+def _out_of_range(start: int, topic: _Topic) -> LaneHalted:
     if start < topic.first:
-        return (
+        return LaneHalted(
             f"offsets {start} to {topic.first - 1} of {topic.name} are gone (retention) and were"
-            f" never settled: `maskline consume --from-offset {topic.first}` goes on without them"
+            f" never settled: `maskline consume --from-offset {topic.first}` goes on without them",
+            reason="records_gone",
         )
-    return (
+    return LaneHalted(
         f"{topic.name} is settled up to offset {start}, but it ends at {topic.end}. Where it was"
         f" made anew, `maskline consume --from-offset {topic.first}` begins with its first record;"
         f" where it has lost its latest records, `maskline consume --from-offset {topic.end}` goes"
-        " on without them"
+        " on without them",
+        reason="topic_end",
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from consumer.errors import HaltReason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineState:
@@ -12,6 +14,8 @@ class LineState:
     opened: bool = False
     halted: str | None = None
     """Why nothing is settled until a person acts, if so."""
+    halt_reason: HaltReason | None = None
+    """The same in one word."""
     lost: str | None = None
     """Why the last lane was lost, until the next one is open."""
     unheard: str | None = None
@@ -28,3 +32,16 @@ class LineState:
     """Offset of the next record to take."""
     end_offset: int | None = None
     """Where the jobs topic ends, as last told."""
+    settled_at: float | None = None
+    """When the lane last settled something, or else began; seconds since 1970."""
+    oldest_ms: int | None = None
+    """The timestamp of the oldest record that was taken and isn't settled."""
+
+    @property
+    def unsettled(self) -> int | None:
+        """Records not yet settled, an upper bound; None where nobody knows."""
+        # Where jobs were given up, they wait again.
+        first = self.next_offset if self.opened else self.position
+        if first is None or self.end_offset is None:
+            return None
+        return self.in_flight + max(0, self.end_offset - first)

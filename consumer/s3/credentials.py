@@ -101,6 +101,10 @@ class Credentials:
             "storage_unavailable", f"no credentials for S3: {reason}"[:500], stage="fetch"
         )
 
+    def renew(self, settings: S3Settings) -> None:
+        """Take these settings' keys from the next fetch on."""
+        self._fixed = _of_settings(settings)
+
     def refused(self, keys: ReadOnlyCredentials) -> None:
         """S3 refuses these keys: ask the whole chain anew, files included, for the next fetch."""
         if keys == self._keys:

@@ -50,6 +50,10 @@ class Images:
         await self._threads.run(self._objects.close)
         self._threads.close()
 
+    def renew(self, settings: S3Settings) -> None:
+        """Take these settings' keys from the next fetch on."""
+        self._credentials.renew(settings)
+
     def wanted(self, reference: ImageReference) -> AbstractContextManager[None]:
         """Note that a job wants this photo, while the block lasts: see `serves_others`."""
         return self._served.wanted(reference)
@@ -67,6 +71,21 @@ class Images:
         photo = await self._get(reference, sha256=sha256)
         self._served.note(reference, size=len(photo))
         return photo
+
+    async def has(self, reference: ImageReference) -> bool:
+        """Whether S3 has the object.
+
+        Raises:
+            JobFailed: `image_forbidden`: S3 doesn't say.
+            Unavailable: S3 is down, or refuses our own credentials.
+        """
+        try:
+            await self._get(reference, first_bytes=1)
+        except JobFailed as error:
+            if error.code != "image_not_found":
+                raise
+            return False
+        return True
 
     async def serves_others(self, than: ImageReference, *, since: float) -> bool:
         """Whether S3 has given another object since then (`time.monotonic`), or gives one now.

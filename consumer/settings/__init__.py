@@ -6,6 +6,7 @@ A module a group. To add a setting, add a field to its group and a line to docs/
 from collections.abc import Iterator
 
 from consumer.settings.callback import CallbackSettings
+from consumer.settings.gateway import GatewaySettings
 from consumer.settings.group import load
 from consumer.settings.images import ImageSettings
 from consumer.settings.kafka import KafkaSettings
@@ -13,10 +14,12 @@ from consumer.settings.line import LineSettings
 from consumer.settings.models import ModelSettings
 from consumer.settings.s3 import S3Settings
 from consumer.settings.serving import ServingSettings
+from consumer.settings.tracing import TracingSettings
 from consumer.settings.view import ViewSettings
 
 __all__ = [
     "CallbackSettings",
+    "GatewaySettings",
     "ImageSettings",
     "KafkaSettings",
     "LineSettings",
@@ -24,6 +27,7 @@ __all__ = [
     "S3Settings",
     "ServingSettings",
     "Settings",
+    "TracingSettings",
     "ViewSettings",
     "load",
 ]
@@ -41,6 +45,7 @@ class Settings:
         self.images = load(ImageSettings)
         self.callback = load(CallbackSettings)
         self.serving = load(ServingSettings)
+        self.tracing = load(TracingSettings)
 
     def secrets(self) -> Iterator[str]:
         """Give what must never be shown."""

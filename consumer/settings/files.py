@@ -1,6 +1,7 @@
 """Files that settings name: opened at start, so that a wrong one is known then."""
 
 import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -26,15 +27,21 @@ NamedFile = Annotated[Path, AfterValidator(_opened)]
 """A file that is there and can be read."""
 
 
+def secrets_folder() -> Path | None:
+    """Give the folder that `SECRETS_DIR` names, if it names one."""
+    folder = os.environ.get("SECRETS_DIR")
+    return Path(folder) if folder else None
+
+
 class SecretFiles(PydanticBaseSettingsSource):
     """Secrets from a folder: each in a file of the setting's name in lower case, and no others.
 
     Other programs keep files of such names as `host` in their folders of secrets.
     """
 
-    def __init__(self, group: type[BaseSettings], folder: str) -> None:
+    def __init__(self, group: type[BaseSettings], folder: Path) -> None:
         super().__init__(group)
-        self._folder = Path(folder)
+        self._folder = folder
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Give the secret of that name; None where it has no file.
@@ -43,7 +50,7 @@ class SecretFiles(PydanticBaseSettingsSource):
             ValueError: the file can't be read, or is empty.
         """
         path = self._folder / field_name
-        if not _is_secret(field) or not path.exists():
+        if not is_secret(field) or not path.exists():
             return None, field_name, False
         content = _read(path)
         try:
@@ -63,7 +70,8 @@ class SecretFiles(PydanticBaseSettingsSource):
         return {name: secret for name, secret in found.items() if secret is not None}
 
 
-def _is_secret(field: FieldInfo) -> bool:
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting is one that is never shown."""
     return "SecretStr" in str(field.annotation)
 
 

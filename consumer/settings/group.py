@@ -1,6 +1,5 @@
 """What every group of settings shares: the environment, files in `SECRETS_DIR`, clear errors."""
 
-import os
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -8,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.errors import StartError
-from consumer.settings.files import SecretFiles
+from consumer.settings.files import SecretFiles, secrets_folder
 
 _LONGEST_SHOWN = 200
 _SECRET_WORDS = ("SECRET", "PASSWORD", "USERNAME", "KEY", "TOKEN")
@@ -37,7 +36,7 @@ class SettingsGroup(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment first, then the files of secrets."""
-        folder = os.environ.get("SECRETS_DIR")
+        folder = secrets_folder()
         return (env_settings, SecretFiles(settings_cls, folder)) if folder else (env_settings,)
 
     def secrets(self) -> Iterator[str]:

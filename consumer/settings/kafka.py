@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from consumer.settings.addresses import Brokers
+from consumer.settings.addresses import Brokers, Url
 from consumer.settings.files import NamedFile
 from consumer.settings.group import SettingsGroup
 from schemas import topics
@@ -29,9 +29,15 @@ class KafkaSettings(SettingsGroup):
 
     kafka_bootstrap_servers: Brokers = "localhost:9092"
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = (
+        "PLAIN"
+    )
     kafka_username: SecretStr | None = None
     kafka_password: SecretStr | None = None
+    kafka_oauth_token_url: Url | None = None
+    kafka_oauth_client_id: str | None = None
+    kafka_oauth_client_secret: SecretStr | None = None
+    kafka_oauth_scope: str | None = None
     kafka_ca_file: NamedFile | None = None
     kafka_cert_file: NamedFile | None = None
     kafka_key_file: NamedFile | None = None
@@ -43,12 +49,17 @@ class KafkaSettings(SettingsGroup):
 
     @model_validator(mode="after")
     def _sasl_has_credentials(self) -> Self:
-        sasl = self.kafka_security_protocol.startswith("SASL")
-        if sasl and not (self.kafka_username and self.kafka_password):
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs"
-                " KAFKA_USERNAME and KAFKA_PASSWORD"
-            )
+        if not self.kafka_security_protocol.startswith("SASL"):
+            return self
+        by = f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+        needed = ["kafka_username", "kafka_password"]
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            by = "KAFKA_SASL_MECHANISM=OAUTHBEARER"
+            needed = [
+                "kafka_oauth_token_url", "kafka_oauth_client_id", "kafka_oauth_client_secret"
+            ]  # fmt: skip
+        if missing := [name.upper() for name in needed if not getattr(self, name)]:
+            raise ValueError(f"{by} needs {' and '.join(missing)}")
         return self
 
     @model_validator(mode="after")

@@ -43,7 +43,13 @@ class Secrets:
     """Values that must never be shown."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        secrets = {value for value in values if value.strip()}
+        self._values: set[str] = set()
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Hide these as well from now on."""
+        secrets = self._values | {value for value in values if value.strip()}
+        self._values = secrets
         self._longest = max(map(len, secrets), default=0)
         self._long = _forms(value for value in secrets if len(value) >= SHORT)
         self._short = _forms(value for value in secrets if len(value) < SHORT)

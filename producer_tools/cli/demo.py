@@ -26,6 +26,12 @@ def show_demo(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that the photos may take together.")
     ] = 600,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve", help="Then leave all of it running, with the gateway and its page."
+        ),
+    ] = False,
     output: FormatOption = Format.table,
 ) -> None:
     """Run photos through a real Kafka, S3, consumer and callback on this machine."""
@@ -37,4 +43,4 @@ def show_demo(
         )
         raise typer.Exit(3) from None
     isolate_environment()
-    raise typer.Exit(demo(photos or [], out=out, timeout=timeout, output=output))
+    raise typer.Exit(demo(photos or [], out=out, timeout=timeout, output=output, serve=serve))

@@ -14,7 +14,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from consumer.settings import ImageSettings, KafkaSettings, S3Settings, load
+from consumer.settings import ImageSettings, KafkaSettings, S3Settings, TracingSettings, load
+from consumer.telemetry.traces import open_tracing
 from producer_tools.cli import batch_plan, running
 from producer_tools.cli.given import Given, find_photos
 from producer_tools.cli.output import (
@@ -148,16 +149,20 @@ async def _note_earlier(order: Order, batch: str, sendings: Sequence[Sending]) -
 
 
 async def _run(order: Order, sendings: Sequence[Sending], follow_from: int | None) -> int:
-    with _shown(order, len(sendings)) as (on_sent, on_ended):
+    kafka = load(KafkaSettings)
+    tracing = open_tracing(load(TracingSettings), kafka)
+    with _shown(order, sendings) as (on_sent, on_ended):
         submission = Submission(sendings, on_sent=on_sent, on_ended=on_ended)
         timed_out = False
         try:
             async with asyncio.timeout(order.timeout):
                 with _interruptible(submission):
-                    async with Client(load(KafkaSettings), load(S3Settings)) as client:
+                    async with Client(kafka, load(S3Settings), tracing=tracing) as client:
                         await submission.run(client, follow_from=follow_from, wait=order.wait)
         except TimeoutError:
             timed_out = True
+        finally:
+            tracing.close()
     _write_table(order, sendings)
     if submission.stopped or timed_out:
         _say_what_was_sent(order, sendings)
@@ -197,12 +202,16 @@ Shown = tuple[Callable[[Sending], None], Callable[[Sending], None]]
 
 
 @contextmanager
-def _shown(order: Order, total: int) -> Iterator[Shown]:
-    """Show what happens: one bar on a terminal, and JSON lines as they come."""
+def _shown(order: Order, sendings: Sequence[Sending]) -> Iterator[Shown]:
+    """Show what happens: one bar on a terminal, and JSON lines as they come.
+
+    The bar begins with what was sent before.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with progress_bar(*columns, TimeElapsedColumn()) as bar:
-        task = bar.add_task("photos sent", total=total)
-        sent = ended = 0
+        sent, ended = sum(sending.offset is not None for sending in sendings), 0
+        begin = 0 if order.wait else sent
+        task = bar.add_task("photos sent", total=len(sendings), completed=begin)
 
         def on_sent(sending: Sending) -> None:
             nonlocal sent

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings, S3Settings
+from consumer.telemetry.tracing import NO_TRACING, Trace, Tracing
 from producer_tools.client.cancels import write_cancels
 from producer_tools.client.following import Followed, follow
 from producer_tools.client.line import (
@@ -41,6 +42,7 @@ class _Prepared:
 
     job: Job
     headers: list[tuple[str, bytes]]
+    trace: Trace
     problem: str | None = None
 
 
@@ -51,9 +53,15 @@ class Client:
     """
 
     def __init__(
-        self, kafka: KafkaSettings, s3: S3Settings, *, uploads_at_once: int = UPLOADS_AT_ONCE
+        self,
+        kafka: KafkaSettings,
+        s3: S3Settings,
+        *,
+        uploads_at_once: int = UPLOADS_AT_ONCE,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         """`uploads_at_once` also bounds how many photos are in memory."""
+        self._tracing = tracing
         self._kafka = kafka
         self._at_once = uploads_at_once
         self._uploads = Uploads(s3, at_once=uploads_at_once)
@@ -152,23 +160,38 @@ class Client:
         """Yield each event of the line once. See `producer_tools.client.following.follow`."""
         return follow(self._kafka, from_offset=from_offset, group=group)
 
-    async def cancel(self, job_ids: Sequence[str], *, reason: str | None = None) -> int:
+    async def cancel(
+        self, job_ids: Sequence[str], *, reason: str | None = None, ahead: int = 0
+    ) -> int:
         """Ask the line to cancel jobs. See `producer_tools.client.cancels.write_cancels`."""
-        return await write_cancels(self._kafka, job_ids, reason=reason)
+        return await write_cancels(self._kafka, job_ids, reason=reason, ahead=ahead)
 
     async def _prepare(self, new: NewJob) -> _Prepared:
         """Check the job, then upload its photo."""
-        if isinstance(new.photo, ImageReference):
-            return _Prepared(write_job(new, new.photo), headers(new))
-        reference = self._uploads.new_reference()
-        job, sent_headers = write_job(new, reference), headers(new)
+        trace = self._tracing.submission(self._kafka.jobs_topic, parent=new.traceparent)
+        trace.note(mask__job_id=new.job_id)
         try:
-            sha256 = await self._uploads.put(new.photo, reference)
+            with trace.current():
+                return await self._upload(new, trace)
+        except BaseException as error:
+            trace.fail(type(error).__name__)
+            trace.end()
+            raise
+
+    async def _upload(self, new: NewJob, trace: Trace) -> _Prepared:
+        sent_headers = headers(new, span=trace.traceparent)
+        if isinstance(new.photo, ImageReference):
+            return _Prepared(write_job(new, new.photo), sent_headers, trace)
+        reference = self._uploads.new_reference()
+        job = write_job(new, reference)
+        try:
+            with trace.step("upload"):
+                sha256 = await self._uploads.put(new.photo, reference)
         except PhotoError as error:
             if new.batch is None:
                 raise
-            return _Prepared(job, sent_headers, problem=str(error))
-        return _Prepared(job.model_copy(update={"image_sha256": sha256}), sent_headers)
+            return _Prepared(job, sent_headers, trace, problem=str(error))
+        return _Prepared(job.model_copy(update={"image_sha256": sha256}), sent_headers, trace)
 
     async def _append(self, run: Sequence[_Prepared], status_offset: int) -> list[Submitted]:
         """Append the jobs in this order, and wait for all replicas."""
@@ -184,6 +207,9 @@ class Client:
                 records = [await future for future in sent]
         except (KafkaError, TimeoutError) as error:
             raise unreachable(self._kafka, error) from error
+        for each, record in zip(run, records, strict=True):
+            each.trace.note(messaging__kafka__offset=record.offset)
+            each.trace.end()
         return [
             Submitted(
                 job=each.job,

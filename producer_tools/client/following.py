@@ -196,3 +196,37 @@ def _topic_id(record: AnyRecord) -> str:
         if name == cloud_events.TOPIC_ID and value:
             return bytes(value).decode(errors="replace")
     return ""
+
+
+async def bounds(settings: KafkaSettings) -> range:
+    """Return the offsets of the status topic, from its first record to its end.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    async with open_reader(settings) as reader:
+        return await offsets(settings, reader, TopicPartition(settings.status_topic, 0))
+
+
+async def between(settings: KafkaSettings, start: int, end: int) -> AsyncGenerator[Followed, None]:
+    """Yield the line's events from offset `start` to before `end`, which the topic must have.
+
+    Raises:
+        ServiceError: Kafka can't be reached, or doesn't answer any more.
+    """
+    partition = TopicPartition(settings.status_topic, 0)
+    async with open_reader(settings) as reader:
+        begin = await _start(settings, reader, partition, start, grouped=False)
+        reader.assign([partition])
+        reader.seek(partition, begin)
+        once = OnceEach(settings.jobs_topic)
+        try:
+            await _look_back(settings, reader, partition, begin, once)
+            reader.seek(partition, begin)
+            while await reader.position(partition) < end:
+                for record in await poll(reader, partition):
+                    event = once.read(record) if record.offset < end else None
+                    if event is not None:
+                        yield Followed(record.offset, event)
+        except KafkaError as error:
+            raise unreachable(settings, error) from error

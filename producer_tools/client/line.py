@@ -1,7 +1,7 @@
 """The line as a tool finds it: its topics, and connections to them that end in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -120,6 +120,41 @@ async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicParti
     return range(first, end)
 
 
+async def ends(
+    settings: KafkaSettings, reader: Reader, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the topics end, as this reader sees them.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            found: dict[TopicPartition, int] = await reader.end_offsets(list(partitions))
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    return found
+
+
+async def end_of_all(settings: KafkaSettings, topic: str) -> int:
+    """Return the end of a topic, transactions that are still open included.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    partition = TopicPartition(topic, 0)
+    reader = Reader(**connection_options(settings))  # of uncommitted records, too
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await reader.start()
+            end: int = (await reader.end_offsets([partition]))[partition]
+            return end
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    finally:
+        await stop_consumer(reader)
+
+
 @asynccontextmanager
 async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
     """Open an idempotent producer.
@@ -181,6 +216,33 @@ async def halted_behind(settings: KafkaSettings) -> int | None:
         return (await read_committed_offset(settings, jobs)).halted_after
 
     return await _ask_coordinator(settings, ask)
+
+
+async def settled_before(settings: KafkaSettings) -> int:
+    """Return the offset before which the line has settled all records. 0: none yet.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    jobs = TopicPartition(settings.jobs_topic, 0)
+
+    async def ask() -> int:
+        committed = await read_committed_offset(settings, jobs)
+        return 0 if committed.made_anew else committed.offset or 0
+
+    return await _ask_coordinator(settings, ask)
+
+
+async def unsettled(settings: KafkaSettings) -> int:
+    """Return how many records the line hasn't settled, at the most: offsets have gaps.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    settled = await settled_before(settings)
+    async with open_reader(settings) as reader:
+        there = await offsets(settings, reader, TopicPartition(settings.jobs_topic, 0))
+    return there.stop - max(there.start, settled)
 
 
 async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:

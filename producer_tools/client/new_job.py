@@ -112,8 +112,8 @@ def write_job(new: NewJob, image: ImageReference) -> Job:
         raise InvalidJobError(f"{new.job_id[:128]!r}: {error}") from None
 
 
-def headers(new: NewJob) -> list[tuple[str, bytes]]:
-    """Return the headers of the job's record: its trace context.
+def headers(new: NewJob, *, span: str | None = None) -> list[tuple[str, bytes]]:
+    """Return the headers of the job's record: its trace context, that of our span if there is one.
 
     Raises:
         InvalidJobError: The given trace context isn't one.
@@ -122,4 +122,4 @@ def headers(new: NewJob) -> list[tuple[str, bytes]]:
     header = (HEADER, given.encode())
     if traceparent([header]) is None:
         raise InvalidJobError(f"{new.job_id!r}: {given[:80]!r} is no traceparent")
-    return [header]
+    return [header] if span is None else [(HEADER, span.encode())]

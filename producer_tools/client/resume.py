@@ -9,6 +9,7 @@ from consumer.errors import StartError
 from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.connection import connection_options
 from consumer.settings import KafkaSettings
+from schemas.cloud_events import TOPIC_ID
 from schemas.control import RESUME_KEY, Resume
 
 
@@ -28,7 +29,12 @@ async def resume(settings: KafkaSettings) -> int | None:
             options = connection_options(settings)
             async with AIOKafkaProducer(enable_idempotence=True, **options) as producer:
                 await producer.send_and_wait(
-                    settings.control_topic, asked.write(), key=RESUME_KEY, partition=0
+                    settings.control_topic,
+                    asked.write(),
+                    key=RESUME_KEY,
+                    partition=0,
+                    # An offset of a topic that was made anew would mean other records.
+                    headers=[(TOPIC_ID, committed.topic_id.encode())],
                 )
     except (KafkaError, TimeoutError) as error:
         raise StartError(

@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-import io
 import uuid
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Self
@@ -21,6 +21,8 @@ from consumer.settings import S3Settings
 from producer_tools.errors import PhotoError, ServiceError
 from schemas.job import ImageReference
 
+Opened = BytesIO | BufferedReader | FileIO
+
 UPLOAD_SECONDS = 300.0
 """The longest time for one photo, repeated tries included."""
 _TRIES = 4
@@ -29,8 +31,12 @@ _TRIES = 4
 class Uploads:
     """Uploads photos, so many at once. A file is read piece by piece and never held in memory."""
 
-    def __init__(self, settings: S3Settings, *, at_once: int) -> None:
+    def __init__(
+        self, settings: S3Settings, *, at_once: int, seconds: float = UPLOAD_SECONDS
+    ) -> None:
+        """`seconds` is the longest time for one object, repeated tries included."""
         self._settings = settings
+        self._seconds = seconds
         self._bucket = settings.upload_bucket
         self._at_once = at_once
         self._slots = asyncio.Semaphore(at_once)
@@ -47,11 +53,16 @@ class Uploads:
             self._client.close()
         self._threads.close()
 
+    def renew(self, settings: S3Settings) -> None:
+        """Sign with these settings' keys from the next object on."""
+        with self._client_lock:  # what is under way keeps the client that it has
+            self._settings, self._client = settings, None
+
     def new_reference(self) -> ImageReference:
         """Return a place for a photo at which there is none."""
         return ImageReference(self._bucket, uuid.uuid4().hex)
 
-    async def put(self, photo: bytes | Path, reference: ImageReference) -> str:
+    async def put(self, photo: bytes | Path | FileIO, reference: ImageReference) -> str:
         """Upload the photo, and return its SHA-256 in hex.
 
         Raises:
@@ -60,10 +71,10 @@ class Uploads:
         """
         async with self._slots:
             try:
-                async with asyncio.timeout(UPLOAD_SECONDS):
+                async with asyncio.timeout(self._seconds):
                     return await self._threads.run(partial(self._put, photo, reference))
             except TimeoutError:
-                raise self._failed(f"no photo was stored within {UPLOAD_SECONDS:g} s") from None
+                raise self._failed(f"no photo was stored within {self._seconds:g} s") from None
 
     async def get(self, reference: ImageReference, *, max_bytes: int) -> bytes:
         """Read an object of at most `max_bytes`.
@@ -73,10 +84,28 @@ class Uploads:
         """
         async with self._slots:
             try:
-                async with asyncio.timeout(UPLOAD_SECONDS):
+                async with asyncio.timeout(self._seconds):
                     return await self._threads.run(partial(self._get, reference, max_bytes))
             except TimeoutError:
-                raise ServiceError(f"{reference} wasn't read in {UPLOAD_SECONDS:g} s") from None
+                raise ServiceError(f"{reference} wasn't read in {self._seconds:g} s") from None
+
+    async def check(self) -> None:
+        """Ask for the bucket.
+
+        Raises:
+            ServiceError: S3 can't be reached, or doesn't have it for us.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._threads.run(self._check)
+        except TimeoutError:
+            raise self._failed(f"no answer within {self._seconds:g} s") from None
+
+    def _check(self) -> None:
+        try:
+            self._s3().head_bucket(Bucket=self._bucket)
+        except (BotoCoreError, ClientError, ValueError) as error:
+            raise self._failed(str(error)) from error
 
     def _get(self, reference: ImageReference, max_bytes: int) -> bytes:
         """Read it, in a thread."""
@@ -90,12 +119,13 @@ class Uploads:
             raise ServiceError(f"{reference} has more than {max_bytes} bytes")
         return content
 
-    def _put(self, photo: bytes | Path, reference: ImageReference) -> str:
+    def _put(self, photo: bytes | Path | FileIO, reference: ImageReference) -> str:
         """Upload it, in a thread."""
         try:
             if isinstance(photo, Path) and not photo.is_file():  # a pipe would block for ever
                 raise PhotoError(f"{photo!s:.1000}: there is no such file")
-            with io.BytesIO(photo) if isinstance(photo, bytes) else photo.open("rb") as content:
+            with _opened(photo) as content:
+                content.seek(0)
                 sha256 = hashlib.file_digest(content, "sha256").hexdigest()
                 content.seek(0)
                 self._send(content, reference)
@@ -122,6 +152,15 @@ class Uploads:
             f"The photo can't be stored in UPLOAD_BUCKET={self._bucket} of S3 at {where}: {reason}."
             " `maskline doctor` says what is wrong"
         )
+
+
+def _opened(
+    photo: bytes | Path | FileIO,
+) -> AbstractContextManager[BytesIO | BufferedReader | FileIO]:
+    """Open the photo. A file that is open already stays so."""
+    if isinstance(photo, bytes):
+        return BytesIO(photo)
+    return photo.open("rb") if isinstance(photo, Path) else nullcontext(photo)
 
 
 def _client(settings: S3Settings, *, connections: int) -> Any:

@@ -12,7 +12,7 @@ from producer_tools.local.server import LocalServer
 
 # Settings that say where the services are. The consumer gets those of the stack, and none of these
 # from our environment.
-_STACK_SETTINGS = frozenset(
+STACK_SETTINGS = frozenset(
     name.upper()
     for group in (KafkaSettings, S3Settings, CallbackSettings, ServingSettings)
     for name in group.model_fields
@@ -44,7 +44,7 @@ class ConsumerProcess(LocalServer):
     def environment(self) -> dict[str, str]:
         """Return our environment, with its settings of another line replaced by the stack's."""
         kept = {
-            name: value for name, value in os.environ.items() if name.upper() not in _STACK_SETTINGS
+            name: value for name, value in os.environ.items() if name.upper() not in STACK_SETTINGS
         }
         own = {"HOST": ports.HOST, "HEALTH_PORT": str(self.port), "LOG_FORMAT": "console"}
         return {**kept, **self._settings, **own}

@@ -12,6 +12,8 @@ from producer_tools.local.mask_asset.process import BUCKET, MaskAssets
 from producer_tools.local.s3.process import S3
 
 UPLOAD_BUCKET = "mask-uploads"
+UPLOADS_KEPT_DAYS = 31
+"""As long as a dead letter can be redriven, and a day."""
 
 
 class LocalStack:
@@ -82,6 +84,7 @@ class LocalStack:
         self.s3.wait_ready()
         for bucket in (UPLOAD_BUCKET, BUCKET):
             self.s3.create_bucket(bucket)
+        self.s3.expire(UPLOAD_BUCKET, days=UPLOADS_KEPT_DAYS)
         self.mask_assets.wait_ready()
         self.kafka.wait_ready()
 

@@ -17,7 +17,14 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
-from producer_tools.client.line import LineIdentity, find_line, offsets, open_reader, unreachable
+from producer_tools.client.line import (
+    LineIdentity,
+    ends,
+    find_line,
+    offsets,
+    open_reader,
+    unreachable,
+)
 from producer_tools.errors import ServiceError
 from producer_tools.view.file import locked, open_writer, rebuild, transaction
 from producer_tools.view.fold import Arrived, Fold, LineTopics
@@ -33,6 +40,8 @@ _FETCH_BYTES = 4 * 1024 * 1024
 _POLL_MS = 200
 _SILENT_SECONDS = 30.0
 _CHECK_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+"""The longest that a check waits for the group's coordinator."""
 _SWEEP_SECONDS = 60.0
 
 Progress = Callable[[int, int], None]
@@ -66,6 +75,8 @@ class Folder:
         self._jobs = self._partitions[settings.jobs_topic]
         self._topics: LineTopics
         self._reader: Reader
+        self._asker: Reader
+        """Asks where topics end. On the other's connection that would wait for its fetches."""
         self._connection: sqlite3.Connection
         # One thread has the connection, one after another: no fold waits on the event loop.
         self._thread = ThreadPoolExecutor(1, "view")
@@ -78,6 +89,8 @@ class Folder:
         self._gone_before = 0
         self._checked_at = time.monotonic()
         self._swept_at = 0.0
+        self.current_at = 0.0
+        """When the view last had all that `read_committed` could see, as `time.time` has it."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
@@ -89,6 +102,7 @@ class Folder:
             self._reader = await opening.enter_async_context(
                 open_reader(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
             )
+            self._asker = await opening.enter_async_context(open_reader(self._settings))
             await self._seek()
             opening.push_async_callback(self._end_fold)
             self._opened = opening.pop_all()
@@ -111,13 +125,19 @@ class Folder:
             ServiceError: Kafka doesn't answer.
             DiskFullError: There is no room for the view.
         """
-        ends = {name: (await self._offsets(name)).stop for name in self._partitions}
+        asked = await ends(self._settings, self._asker, self._partitions.values())
+        ends_now = {partition.topic: end for partition, end in asked.items()}
         start = dict(self._positions)
-        while self._behind(ends):
+        while self._behind(ends_now):
             await self.fold_next()
             if progress is not None:
                 done = sum(self._positions[name] - start[name] for name in start)
-                progress(done, sum(ends[name] - start[name] for name in start))
+                progress(done, sum(ends_now[name] - start[name] for name in start))
+
+    async def reach(self, topic: str, end: int) -> None:
+        """Return when all records of this topic before `end` are folded."""
+        while self._behind({topic: end}):
+            await self.fold_next()
 
     async def follow(self) -> None:
         """Fold whatever comes, until this is cancelled. The errors are those of `catch_up`."""
@@ -131,15 +151,12 @@ class Folder:
     async def fold_next(self) -> None:
         """Fold what has come since the last call. Wait for it for a fifth of a second.
 
-        If this is cancelled, the fold goes on: what was read must not be lost.
+        Several callers share one fold. If one is cancelled, the fold goes on: what was read must
+        not be lost.
         """
-        if self._folding is None:
+        if self._folding is None or self._folding.done():
             self._folding = asyncio.create_task(self._fold_next(), name="view.fold")
-        try:
-            await asyncio.shield(self._folding)
-        finally:
-            if self._folding.done():
-                self._folding = None
+        await asyncio.shield(self._folding)
 
     async def _end_fold(self) -> None:
         if self._folding is not None:
@@ -171,6 +188,18 @@ class Folder:
             self._positions = positions
             if self._waiting:
                 self._positions[self._topics.status] = self._waiting[0].offset
+        self._note_current()
+
+    def _note_current(self) -> None:
+        """Note when Kafka last said that there is no more than what is folded."""
+        answered = [self._reader.last_poll_timestamp(each) for each in self._partitions.values()]
+        ends = {
+            name: self._reader.last_stable_offset(partition)
+            for name, partition in self._partitions.items()
+        }
+        known = {name: end for name, end in ends.items() if end is not None}
+        if None not in answered and len(known) == len(ends) and not self._behind(known):
+            self.current_at = max(self.current_at, min(answered) / 1000)
 
     def _fold(self, arrived: Arrived) -> int:
         """Fold in one transaction, in the thread."""
@@ -239,7 +268,7 @@ class Folder:
             return gone_before - 1
         self._checked_at = time.monotonic()
         try:
-            async with asyncio.timeout(_CHECK_SECONDS):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 committed = await read_committed_offset(self._settings, self._jobs)
         except (KafkaError, TimeoutError):
             return -1  # the coordinator may be moving: the next check will tell
@@ -271,7 +300,7 @@ class Folder:
         return any(self._positions[name] < end for name, end in ends.items())
 
     async def _offsets(self, name: str) -> range:
-        return await offsets(self._settings, self._reader, self._partitions[name])
+        return await offsets(self._settings, self._asker, self._partitions[name])
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from producer_tools.view.batches import BatchRow
+from producer_tools.view.hour import Minute, last_hour
 from producer_tools.view.rows import Row
 from producer_tools.view.tables import BATCH_COLUMNS, RECORD_COLUMNS, Shown
 from producer_tools.view.tally import ENDED, QUEUED, SHIFT, count_before
@@ -139,15 +140,11 @@ class Queries:
 
     def first_begun(self) -> Row | None:
         """Return the first record that has begun and not ended. None: there is none."""
-        begun = [
-            row
-            for shown in (Shown.PROCESSING, Shown.RETRYING)
-            for batched in (0, 1)
-            for row in self._rows(
-                "shown = ? AND batched = ? ORDER BY seq LIMIT 1", (shown, batched)
-            )
-        ]
-        return min(begun, key=lambda row: row.seq, default=None)
+        return self._first((Shown.PROCESSING, Shown.RETRYING))
+
+    def first_open(self) -> Row | None:
+        """Return the first record that has not ended. None: there is none."""
+        return self._first((Shown.QUEUED, Shown.PROCESSING, Shown.RETRYING))
 
     def page(
         self, states: Collection[Shown] = _ALL, *, limit: int, before: int | None = None
@@ -159,7 +156,7 @@ class Queries:
             limit: How many to return.
             before: Return those before this offset alone, for a further page.
         """
-        with self._snapshot():
+        with self.snapshot():
             lists = [
                 self._newest(shown, batched, limit, before)
                 for shown in set(states)
@@ -172,12 +169,35 @@ class Queries:
     def items(self, states: Collection[Shown] = _ALL, *, limit: int) -> ItemPage:
         """Return the newest items in these states, a batch as one, and how many there are."""
         lists: list[Sequence[Row | BatchRow]] = []
-        with self._snapshot():
+        with self.snapshot():
             for shown in set(states):
                 lists += [self._newest(shown, 0, limit), self._newest_batches(shown, limit)]
             totals = self.totals().items
         newest = heapq.merge(*lists, key=lambda item: -item.seq)
         return ItemPage(sum(totals[shown] for shown in set(states)), list(islice(newest, limit)))
+
+    def next_up(self, limit: int) -> list[Row]:
+        """Return the records that are begun next, in order."""
+        lists = [
+            self._rows(
+                "shown = ? AND batched = ? ORDER BY seq LIMIT ?", (Shown.QUEUED, batched, limit)
+            )
+            for batched in (0, 1)
+        ]
+        return list(islice(heapq.merge(*lists, key=lambda row: row.seq), limit))
+
+    def event_before(self, row: Row, places: int) -> int | None:
+        """Return the latest event's offset of the record so many places earlier. None: no such."""
+        found = self._connection.execute(
+            "SELECT event_offset FROM records WHERE offset < ? ORDER BY offset DESC"
+            " LIMIT 1 OFFSET ?",
+            (row.offset, places - 1),
+        ).fetchone()
+        return None if found is None else cast("int | None", found[0])
+
+    def last_hour(self, totals: Totals, now_ms: int) -> list[Minute]:
+        """Return the last 60 minutes, the present one last."""
+        return last_hour(self._connection, unsettled=totals.unsettled, now_ms=now_ms)
 
     def batch(self, batch_id: str) -> BatchRow | None:
         """Return a batch. None: there is none of that name."""
@@ -191,18 +211,42 @@ class Queries:
         """Return the latest record of each index of a batch, by index."""
         return self._rows("batch_id = ? AND counted ORDER BY batch_index", (batch_id,))
 
+    def offsets_in(self, states: Collection[Shown]) -> set[int]:
+        """Return the offsets of all records in these states. It takes longer for more of them."""
+        marks = ",".join("?" * len(states))
+        found = self._connection.execute(
+            f"SELECT offset FROM records WHERE shown IN ({marks})",  # noqa: S608
+            tuple(states),
+        )
+        return {offset for (offset,) in found}
+
     def positions(self) -> dict[str, int]:
         """Return how far each topic is folded, as the next offset."""
         return dict(self._connection.execute("SELECT topic, next_offset FROM positions"))
 
     @contextmanager
-    def _snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """Let all questions in the block be answered from the same moment."""
+        if self._connection.in_transaction:
+            yield
+            return
         self._connection.execute("BEGIN")
         try:
             yield
         finally:
             self._connection.execute("COMMIT")
+
+    def _first(self, states: Sequence[Shown]) -> Row | None:
+        """Return the first record in these states."""
+        found = [
+            row
+            for shown in states
+            for batched in (0, 1)
+            for row in self._rows(
+                "shown = ? AND batched = ? ORDER BY seq LIMIT 1", (shown, batched)
+            )
+        ]
+        return min(found, key=lambda row: row.seq, default=None)
 
     def _newest(
         self, shown: Shown, batched: int, limit: int, before: int | None = None

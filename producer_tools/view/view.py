@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 
 from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
-from producer_tools.client.line import find_line, offsets, open_reader
+from producer_tools.client.line import ends, find_line, open_reader
 from producer_tools.errors import ViewError
 from producer_tools.view.file import LockedError, identity_of, is_locked, sqlite_errors
 from producer_tools.view.file import open_reader as open_file
@@ -26,6 +26,7 @@ T = TypeVar("T")
 STALLED_SECONDS = 15.0
 """A process that keeps the view and folds nothing for so long has stopped."""
 _LOOK_SECONDS = 0.05
+_FOLLOW_SECONDS = 0.2
 
 
 class View(Protocol):
@@ -34,8 +35,18 @@ class View(Protocol):
     async def catch_up(self, progress: Progress | None = None) -> None:
         """Return when the view has all that `read_committed` could see when it was called."""
 
+    async def reach(self, topic: str, end: int) -> None:
+        """Return when the view has all records of this topic before `end`."""
+
+    async def follow(self) -> None:
+        """Keep up with the topics, until this is cancelled or ends with an error."""
+
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question."""
+
+    @property
+    def current_at(self) -> float:
+        """When the view last had all that `read_committed` could see, as `time.time` has it."""
 
 
 class SharedView:
@@ -50,6 +61,7 @@ class SharedView:
         self._settings = settings
         self._path = path
         self._view: View
+        self._opening = asyncio.Lock()
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -66,16 +78,35 @@ class SharedView:
             LockedError: The process that folds gets no further.
             ServiceError: Kafka doesn't answer.
         """
-        while True:
-            try:
-                return await self._view.catch_up(progress)
-            except _FolderEndedError:  # so it is our turn, or another's
-                await self._opened.aclose()
-                await self._open()
+        await self._with_view(lambda view: view.catch_up(progress))
+
+    async def reach(self, topic: str, end: int) -> None:
+        """Return when the view has all records of this topic before `end`. Errors: `catch_up`."""
+        await self._with_view(lambda view: view.reach(topic, end))
+
+    async def follow(self) -> None:
+        """Keep up with the topics, until this is cancelled. The errors are those of `catch_up`."""
+        await self._with_view(lambda view: view.follow())
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""
         return await self._view.ask(question)
+
+    @property
+    def current_at(self) -> float:
+        """When the view last had all that `read_committed` could see, as `time.time` has it."""
+        return self._view.current_at
+
+    async def _with_view(self, work: Callable[[View], Awaitable[None]]) -> None:
+        while True:
+            view = self._view
+            try:
+                return await work(view)
+            except _FolderEndedError:  # so it is our turn, or another's
+                async with self._opening:
+                    if self._view is view:
+                        await self._opened.aclose()
+                        await self._open()
 
     async def _open(self) -> None:
         async with AsyncExitStack() as opening:
@@ -107,6 +138,7 @@ class WatchedView:
         self._connection: sqlite3.Connection
         self._reader: Reader
         self._opened = AsyncExitStack()
+        self.current_at = 0.0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
@@ -133,13 +165,26 @@ class WatchedView:
         Raises:
             LockedError: It gets no further.
         """
-        ends = {
-            name: (await offsets(self._settings, self._reader, TopicPartition(name, 0))).stop
-            for name in self._names
-        }
+        asked_at = time.time()
+        partitions = [TopicPartition(name, 0) for name in self._names]
+        found = await ends(self._settings, self._reader, partitions)
+        await self._reach({each.topic: end for each, end in found.items()}, progress)
+        self.current_at = max(self.current_at, asked_at)
+
+    async def reach(self, topic: str, end: int) -> None:
+        """Wait until the other process has folded all records of this topic before `end`."""
+        await self._reach({topic: end}, None)
+
+    async def follow(self) -> None:
+        """See again and again that the other process keeps up, until this is cancelled."""
+        while True:
+            await self.catch_up()
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+    async def _reach(self, wanted: Mapping[str, int], progress: Progress | None) -> None:
         start = positions = await self.ask(Queries.positions)
         moved_at = time.monotonic()
-        while any(positions.get(name, 0) < end for name, end in ends.items()):
+        while any(positions.get(name, 0) < end for name, end in wanted.items()):
             if time.monotonic() - moved_at > STALLED_SECONDS:
                 raise LockedError(
                     f"VIEW_FILE={self._path} is locked by a process that gets no further. End that"
@@ -152,8 +197,8 @@ class WatchedView:
             if positions != before:
                 moved_at = time.monotonic()
             if progress is not None:
-                done = sum(positions.get(name, 0) - start.get(name, 0) for name in ends)
-                progress(done, sum(end - start.get(name, 0) for name, end in ends.items()))
+                done = sum(positions.get(name, 0) - start.get(name, 0) for name in wanted)
+                progress(done, sum(end - start.get(name, 0) for name, end in wanted.items()))
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from time import monotonic
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -59,6 +60,8 @@ class RemoteModel:
         self._client = HttpClient(manifest.url)
         self._path = urlsplit(manifest.url).path
         self._metadata: ModelMetadata | None = None
+        self._away_at = float("-inf")
+        """When a request was last left without an answer by a server that wasn't ready either."""
 
     def run(self, tensor: Tensor, deadline: Deadline) -> Tensor:
         """Return the output that the manifest names, as float32, with the axes of the model.
@@ -174,18 +177,21 @@ class RemoteModel:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> ServerResponse:
-        seconds = deadline.remaining() * _TIME_SHARE
+        seconds, began = deadline.remaining() * _TIME_SHARE, monotonic()
         try:
             return self._client.request(
                 method, path, seconds=seconds, deadline=deadline, headers=headers, body=body
             )
         except TimeoutError as error:
-            if self._is_ready(deadline.remaining() / 2, deadline):
+            # A server that was away during this request may be back for the question.
+            if self._away_at < began and self._is_ready(deadline.remaining() / 2, deadline):
                 raise DeadlineExceeded(
                     f"{self._label} gave no answer in {seconds:.3g} s"
                 ) from error
+            self._away_at = monotonic()
             self._unavailable(f"no answer in {seconds:.3g} s", error)
         except OSError as error:
+            self._away_at = monotonic()
             self._unavailable(str(error) or type(error).__name__, error)
         except ValueError as error:
             self._unavailable(str(error), error)

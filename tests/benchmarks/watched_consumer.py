@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from consumer.app import consume
 from consumer.settings import Settings
+from consumer.telemetry.secrets import Secrets
 
 INTERVAL_SECONDS = 0.002
 
@@ -26,7 +27,8 @@ def main() -> None:
 async def _serve(samples: list[tuple[float, float]]) -> None:
     watching = asyncio.create_task(_watch(samples))
     try:
-        await consume(Settings())
+        settings = Settings()
+        await consume(settings, secrets=Secrets(settings.secrets()))
     finally:
         watching.cancel()
 

@@ -5,7 +5,7 @@ A fault answers for all that happens from its moment to the next fault's.
 
 import bisect
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,43 +50,45 @@ class Cost:
         )
 
 
-def costs(
-    struck: Sequence[Struck],
-    *,
-    settled: Mapping[int, float],
-    begun: Iterable[tuple[float, int]],
-    evidence: Evidence,
-) -> list[Cost]:
-    """Charge every loss to the fault before it.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one jobs topic left behind; a run has several where the topic was made anew."""
 
-    Args:
-        struck: The faults, in the order that they happened.
-        settled: When the terminal event of each offset was seen.
-        begun: Each start of a record: when, and its offset.
-        evidence: What the run left behind.
-    """
+    settled: Mapping[int, float]
+    """When the terminal event of each offset was seen."""
+    begun: Sequence[tuple[float, int]]
+    """Each start of a record: when, and its offset."""
+    evidence: Evidence
+
+
+def costs(struck: Sequence[Struck], parts: Sequence[Part]) -> list[Cost]:
+    """Charge every loss to the fault before it; the faults are in the order that they happened."""
     if not struck:
         return []
-    times = sorted(settled.values())
+    times = sorted(at for part in parts for at in part.settled.values())
     bill = [Cost(one.fault.kind, _standstill(one, times), _recovery(one, times)) for one in struck]
 
     def charged(at: float) -> Cost:
         return bill[max(0, bisect.bisect([one.begun for one in struck], at) - 1)]
 
+    for part in parts:
+        _charge(part, charged)
+    return bill
+
+
+def _charge(part: Part, charged: Callable[[float], Cost]) -> None:
     known: set[int] = set()
-    for at, offset in sorted(begun):
+    for at, offset in sorted(part.begun):
         if offset in known:
             charged(at).repeated += 1
         known.add(offset)
-    ends = Counter(event.offset for event in evidence.terminal)
-    for job in evidence.jobs:
+    ends = Counter(event.offset for event in part.evidence.terminal)
+    for job in part.evidence.jobs:
         if ends[job.offset] != 1:
             # Records are settled in order: what is missing was due before the next that is not.
-            at = min(
-                (seen for one, seen in settled.items() if one >= job.offset), default=times[-1]
-            )
+            last = max(part.settled.values(), default=0.0)
+            at = min((at for one, at in part.settled.items() if one >= job.offset), default=last)
             (charged(at).doubled if ends[job.offset] else charged(at).lost).append(job.offset)
-    return bill
 
 
 def read_starts(logs: Iterable[Path]) -> list[tuple[float, int]]:

@@ -56,6 +56,8 @@ class Foreseen:
 
     state: str
     code: str | None = None
+    unpacked: bool = True
+    """Whether the line can unpack its batch; else it knows of no more than the offset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,11 @@ class Evidence:
     """The group's committed offset, as seen during the run."""
     uploads: tuple[Upload, ...]
     ownerships: tuple[Ownership, ...]
+
+    def read(self, job: TopicRecord) -> bool:
+        """Whether both the line and we could read the record."""
+        how = self.foreseen.get(job.offset)
+        return not job.unreadable and (how is None or how.unpacked)
 
     @property
     def terminal(self) -> list[Event]:

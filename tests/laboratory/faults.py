@@ -1,19 +1,19 @@
 """What each fault does to the line, and what the line must do then."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 
+from tests.laboratory import cluster_faults, operators, receiver_faults
 from tests.laboratory.laboratory import Laboratory
+from tests.laboratory.moments import goes_on, in_the_midst, meets_failure, replaced
 from tests.laboratory.schedule import Fault
 from tests.laboratory.toxiproxy import Stream, Toxic
-from tests.support.consumer_process import ConsumerProcess, until
+from tests.support.consumer_process import ConsumerProcess
 
 BROKER_PAUSE_SECONDS = 14.0
 """Longer than a transaction's time-out of 10 s, and than a session's of 6 s."""
 TAKEN_BY_NEXT = 40
-FEEL_SECONDS = 60.0
-"""Longer than the consumer waits for any answer."""
 BOTH_WAYS: tuple[Stream, Stream] = ("upstream", "downstream")
 SILENT_SHARE = 0.1
 SILENT_RECORDS = 200
@@ -30,7 +30,7 @@ async def strike(laboratory: Laboratory, fault: Fault) -> None:
 
 async def sigkill(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the owner and start another at once."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     laboratory.kill(owner)
     laboratory.start()
     await laboratory.moves_on()
@@ -48,7 +48,7 @@ async def sigkill_settled(laboratory: Laboratory, fault: Fault) -> None:
 
 async def sigkill_at_start(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the owner, and its successor twice: when it has joined, and when its lane is open."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     for event in ("models.warmed", "lane.opened"):
         laboratory.kill(owner)
         owner = laboratory.start()
@@ -60,7 +60,7 @@ async def sigkill_at_start(laboratory: Laboratory, fault: Fault) -> None:
 
 async def sigterm(laboratory: Laboratory, fault: Fault) -> None:
     """End the owner cleanly and start another."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     await laboratory.end(owner)
     laboratory.start()
     await laboratory.moves_on()
@@ -73,7 +73,7 @@ async def takeover(laboratory: Laboratory, fault: Fault) -> None:
     """
     standby = laboratory.start()
     await standby.until_ready()
-    zombie = await _in_the_midst(laboratory, fault)
+    zombie = await in_the_midst(laboratory, fault)
     other = next(owner for owner in laboratory.consumers if owner is not zombie)
     zombie.pause()
     lanes = len(other.entries("lane.opened"))
@@ -91,7 +91,7 @@ async def takeover(laboratory: Laboratory, fault: Fault) -> None:
 
 async def rebalances(laboratory: Laboratory, fault: Fault) -> None:
     """Let two more come and go, one cleanly and one not, the owner among those who go."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     first, second = laboratory.start(), laboratory.start()
     await first.until_ready()
     await second.until_ready()
@@ -103,7 +103,7 @@ async def rebalances(laboratory: Laboratory, fault: Fault) -> None:
 
 async def rebalance_burst(laboratory: Laboratory, fault: Fault) -> None:
     """Let three leave, by SIGTERM and SIGKILL in turn, and three join, all within a moment."""
-    await _in_the_midst(laboratory, fault)
+    await in_the_midst(laboratory, fault)
     for joining in [laboratory.start(), laboratory.start()]:
         await joining.until_ready()
     ending = []
@@ -123,7 +123,7 @@ async def rebalance_burst(laboratory: Laboratory, fault: Fault) -> None:
 
 async def broker_kill(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the broker and start it again on the same data."""
-    await _in_the_midst(laboratory, fault)
+    await in_the_midst(laboratory, fault)
     laboratory.stack.kafka.kill()
     await asyncio.to_thread(laboratory.stack.kafka.restart)
     await laboratory.moves_on()
@@ -131,14 +131,14 @@ async def broker_kill(laboratory: Laboratory, fault: Fault) -> None:
 
 async def broker_restart(laboratory: Laboratory, fault: Fault) -> None:
     """End the broker cleanly and start it again on the same data."""
-    await _in_the_midst(laboratory, fault)
+    await in_the_midst(laboratory, fault)
     await asyncio.to_thread(laboratory.stack.kafka.restart)
     await laboratory.moves_on()
 
 
 async def broker_pause(laboratory: Laboratory, fault: Fault) -> None:
     """Stop the broker past the transaction's time-out: the owner lives, and goes on by itself."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     laboratory.stack.kafka.pause()
     try:
         await asyncio.sleep(BROKER_PAUSE_SECONDS)
@@ -151,7 +151,7 @@ async def broker_pause(laboratory: Laboratory, fault: Fault) -> None:
 
 async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
     """Close S3: the line holds, and goes on when S3 is back."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
         await laboratory.add()
@@ -159,12 +159,12 @@ async def s3_down(laboratory: Laboratory, fault: Fault) -> None:
         await asyncio.sleep(fault.seconds)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
     """Let a standby come and go while the line holds: the owner holds on, nothing is given up."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     await asyncio.to_thread(laboratory.stack.s3.down)
     try:
         await laboratory.add()
@@ -175,12 +175,12 @@ async def rebalance_in_hold(laboratory: Laboratory, fault: Fault) -> None:
         await laboratory.end(standby)
     finally:
         await asyncio.to_thread(laboratory.stack.s3.up)
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def s3_pause(laboratory: Laboratory, fault: Fault) -> None:
     """Stop S3: its connections stay open and nothing comes."""
-    await _in_the_midst(laboratory, fault)
+    await in_the_midst(laboratory, fault)
     laboratory.stack.s3.pause()
     try:
         await asyncio.sleep(fault.seconds)
@@ -191,17 +191,17 @@ async def s3_pause(laboratory: Laboratory, fault: Fault) -> None:
 
 async def callback_503(laboratory: Laboratory, fault: Fault) -> None:
     """Let the mask-asset service answer 503; where it lasts, the line holds."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     laboratory.stack.mask_assets.misbehave(mode="status", status=503)
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     laboratory.behave()
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     """Kill the mask-asset service: connections are refused, and what it remembered is gone."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     service = laboratory.stack.mask_assets
     service.misbehave(mode="status", status=503)  # so that nothing is taken unseen
     await laboratory.keep_uploads(before_kill=True)
@@ -209,19 +209,19 @@ async def callback_refuses(laboratory: Laboratory, fault: Fault) -> None:
     await laboratory.add()
     await _held_by_callback(owner, fault.seconds)
     await asyncio.to_thread(service.restart)
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def callback_cuts(laboratory: Laboratory, fault: Fault) -> None:
     """Cut answers half-way, the masks stored already: each job's upload is repeated."""
-    await _in_the_midst(laboratory, fault)
+    await in_the_midst(laboratory, fault)
     laboratory.stack.mask_assets.misbehave(mode="close", store=True, times=8)
     await laboratory.moves_on()
 
 
 async def callback_late(laboratory: Laboratory, fault: Fault) -> None:
     """Answer later than the caller waits, the masks stored already."""
-    await _in_the_midst(laboratory, fault)
+    await in_the_midst(laboratory, fault)
     laboratory.stack.mask_assets.misbehave(delay_ms=(6000, 6000), times=4)
     await laboratory.moves_on()
 
@@ -229,72 +229,72 @@ async def callback_late(laboratory: Laboratory, fault: Fault) -> None:
 async def wrong_secret(laboratory: Laboratory, fault: Fault) -> None:
     """Let a consumer with a wrong secret have its turn: it holds, and dead-letters nothing."""
     wrong = {"MASK_COMPONENT_SECRET": "not the service's"}
-    await _replaced(laboratory, fault, reason="MASK_COMPONENT_SECRET", wrong=wrong)
+    await replaced(laboratory, fault, reason="MASK_COMPONENT_SECRET", wrong=wrong)
 
 
 async def wrong_s3_key(laboratory: Laboratory, fault: Fault) -> None:
     """Let a consumer with an unknown S3 key have its turn: it holds, and dead-letters nothing."""
     wrong = {"AWS_ACCESS_KEY_ID": "unknown"}
-    await _replaced(laboratory, fault, reason="storage_unavailable", wrong=wrong)
+    await replaced(laboratory, fault, reason="storage_unavailable", wrong=wrong)
 
 
 async def wrong_s3_secret(laboratory: Laboratory, fault: Fault) -> None:
     """Let a consumer with a wrong S3 secret have its turn: it holds, and dead-letters nothing."""
     wrong = {"AWS_SECRET_ACCESS_KEY": "not the key's"}
-    await _replaced(laboratory, fault, reason="storage_unavailable", wrong=wrong)
+    await replaced(laboratory, fault, reason="storage_unavailable", wrong=wrong)
 
 
 async def cut(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Cut the part off: connections are closed and new ones refused."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     with laboratory.proxy(part).cut():
-        await _meets_failure(laboratory, owner, part)
+        await meets_failure(laboratory, owner, part)
         await asyncio.sleep(fault.seconds)
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def reset(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """End each connection as soon as it is used; new ones by TCP's RST."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     toxics = [Toxic("reset_peer", stream, {"timeout": 0}) for stream in BOTH_WAYS]
     with laboratory.proxy(part).poisoned(*toxics):
-        await _meets_failure(laboratory, owner, part)
+        await meets_failure(laboratory, owner, part)
         await asyncio.sleep(fault.seconds)
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def half_close(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Lose all bytes one way, every connection staying open, until the owner gives up on it."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     losses = len(owner.entries("lane.lost"))
     silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0})
     with laboratory.proxy(part).poisoned(silence):
         if part == "kafka":
             await owner.until_logged("lane.lost", times=losses + 1)
         else:
-            await _meets_failure(laboratory, owner, part)
-    await _goes_on(laboratory, owner)
+            await meets_failure(laboratory, owner, part)
+    await goes_on(laboratory, owner)
 
 
 async def some_silent(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Lose all bytes one way of some connections, open or new: the line goes on meanwhile."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0}, share=SILENT_SHARE)
     with laboratory.proxy(part).poisoned(silence):
         await laboratory.add(SILENT_RECORDS)
         await laboratory.moves_on(SILENT_RECORDS)
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 async def slow(laboratory: Laboratory, fault: Fault, *, part: str) -> None:
     """Let bytes come late and few at a time: the line goes on meanwhile."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     toxics = [Toxic(kind, stream, how) for kind, how in SLOW.items() for stream in BOTH_WAYS]
     with laboratory.proxy(part).poisoned(*toxics):
         await laboratory.moves_on(TAKEN_BY_NEXT)
         await asyncio.sleep(fault.seconds)
         await laboratory.moves_on()
-    await _goes_on(laboratory, owner)
+    await goes_on(laboratory, owner)
 
 
 KINDS: dict[str, Do] = {
@@ -321,6 +321,21 @@ KINDS: dict[str, Do] = {
         wrong_secret,
         wrong_s3_key,
         wrong_s3_secret,
+        operators.cancels,
+        operators.halt,
+        operators.joins_in_hold,
+        operators.topic_anew,
+        receiver_faults.receiver_unread,
+        receiver_faults.receiver_twice,
+        receiver_faults.receiver_early,
+        cluster_faults.leader_kill,
+        cluster_faults.status_leader_kill,
+        cluster_faults.group_coordinator_kill,
+        cluster_faults.transaction_coordinator_kill,
+        cluster_faults.leader_pause,
+        cluster_faults.group_coordinator_pause,
+        cluster_faults.rolling_restart,
+        cluster_faults.two_away,
     )
 }
 KINDS |= {
@@ -330,38 +345,6 @@ KINDS |= {
 }
 # Not Kafka's: the line needs ten connections to it at once, and is lost with any of them.
 KINDS |= {f"{part}_some_silent": partial(some_silent, part=part) for part in ("s3", "callback")}
-
-
-async def _in_the_midst(laboratory: Laboratory, fault: Fault) -> ConsumerProcess:
-    """Wait for the owner to be `fault.lines` further in its work, and not idle; give it."""
-    await laboratory.refill()
-    owner = await laboratory.owner()
-    end = len(owner.entries()) + fault.lines
-    while len(owner.entries()) < end and laboratory.watch.settled < laboratory.records:
-        laboratory.check_running()
-        await asyncio.sleep(0.002)
-    return owner
-
-
-async def _meets_failure(laboratory: Laboratory, owner: ConsumerProcess, part: str) -> None:
-    """See to it that there is work, and wait until the owner logs that the part fails."""
-    begin = len(owner.entries())
-    await laboratory.add()
-
-    def is_logged() -> bool:
-        fresh = owner.entries()[begin:]
-        if part == "kafka":
-            return any(line.get("logger", "").startswith("aiokafka") for line in fresh)
-        return any(line["event"] == "job.retried" for line in fresh)
-
-    await until(is_logged, f"{owner.name} logs that {part} fails", seconds=FEEL_SECONDS)
-
-
-async def _goes_on(laboratory: Laboratory, owner: ConsumerProcess) -> None:
-    """The line must go on by itself, with the owner that it had."""
-    await laboratory.moves_on()
-    await owner.until_ready()
-    laboratory.check_running()
 
 
 async def _held_by_callback(owner: ConsumerProcess, seconds: float) -> None:
@@ -378,21 +361,7 @@ async def _killed_at_terminal_event(
     laboratory: Laboratory, fault: Fault, *, isolation: str
 ) -> None:
     """Kill the owner when its next terminal event can be read, and start another."""
-    owner = await _in_the_midst(laboratory, fault)
+    owner = await in_the_midst(laboratory, fault)
     await laboratory.at_next_terminal_event(partial(laboratory.kill, owner), isolation=isolation)
-    laboratory.start()
-    await laboratory.moves_on()
-
-
-async def _replaced(
-    laboratory: Laboratory, fault: Fault, *, reason: str, wrong: Mapping[str, str]
-) -> None:
-    """Put a consumer with wrong settings in the owner's place, until it holds; then a right one."""
-    owner = await _in_the_midst(laboratory, fault)
-    await laboratory.end(owner)
-    wrong_one = laboratory.start(**wrong)
-    await laboratory.add()
-    await wrong_one.until_holding(reason)
-    await laboratory.end(wrong_one)
     laboratory.start()
     await laboratory.moves_on()

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,15 +13,9 @@ from typing import Self
 import httpx
 
 from producer_tools.local.stack import LocalStack
-from tests.laboratory.costs import read_starts
-from tests.laboratory.evidence import (
-    Evidence,
-    Foreseen,
-    Upload,
-    read_event,
-    read_ownerships,
-    read_upload,
-)
+from tests.laboratory.costs import Part
+from tests.laboratory.evidence import Evidence, Foreseen, read_event
+from tests.laboratory.gathering import Gathering
 from tests.laboratory.proxied import ProxiedStack
 from tests.laboratory.toxiproxy import Proxy
 from tests.laboratory.watch import Watch
@@ -35,14 +30,15 @@ from tests.laboratory.workload import (
 )
 from tests.support.consumer_process import POLL_SECONDS, ConsumerProcess, Stalled, until
 from tests.support.line_names import LineNames, create_topics
-from tests.support.logs import read_entries
-from tests.support.models import TRIVIAL, write_trivial_body_model
-from tests.support.topics import administration, committed_offset, end_of, following, read_topic
+from tests.support.models import TRIVIAL, write_light_catalog
+from tests.support.topics import following
 
 SETTLE_SECONDS = 120.0
 BACKLOG = 50
 LATENCY_MS = (0, 50)
 CALLBACK_TIMEOUT_SECONDS = 4.0
+DEAD_LETTER_LIMIT = 20
+"""In a row, of those that count: the workload by itself never has as many."""
 Progress = Callable[[str], None]
 
 
@@ -76,17 +72,18 @@ class Laboratory:
         self._folder = folder
         self._seed = seed
         self._planted = planted
-        self._uploads: list[Upload] = []
-        self._uploads_kept = 0
         self._refills = 0
+        self._named = 0
         self._foreseen: dict[int, Foreseen] = {}
+        self._planned: deque[Planned] = deque()
         self.line = LineNames.fresh()
         self.watch = Watch(stack.kafka.bootstrap_servers, self.line)
+        self._gathering = Gathering(stack, self.line, folder=folder, watch=self.watch)
 
     async def __aenter__(self) -> Self:
         _write_models(self._folder / "models")
         await asyncio.to_thread(self._fill_bucket)
-        await create_topics(self._environment())
+        await create_topics(self.environment())
         self.behave()
         await self.watch.__aenter__()
         return self
@@ -114,16 +111,31 @@ class Laboratory:
             raise TypeError(f"no network fault can be struck on a {type(self.stack).__name__}")
         return self.stack.proxies[part]
 
-    async def submit(self, planned: Sequence[Planned]) -> None:
-        """Submit the workload, and remember how each record must end."""
+    def intend(self, planned: Iterable[Planned]) -> None:
+        """Plan the workload, to be submitted as the run goes on."""
+        self._planned.extend(planned)
+
+    async def add_planned(self) -> None:
+        """Submit what is left of the workload."""
+        while self._planned:
+            await self.add(10 * BACKLOG)
+
+    async def submit(self, planned: Sequence[Planned]) -> list[int]:
+        """Submit the workload, and remember how each record must end; give their offsets."""
         foreseen, _ = await submit(self.bootstrap, self.line.jobs, planned)
         for offset, how in foreseen.items():
             self.foresee(offset, how)
+        return list(foreseen)
+
+    def fresh_id(self, name: str) -> str:
+        """A job id that no other job of the run has."""
+        self._named += 1
+        return f"{name}-{self._seed}-{self._named}"
 
     def foresee(self, offset: int, how: Foreseen) -> None:
         """Remember how a record must end."""
         self._foreseen[offset] = how
-        self.records = len(self._foreseen)
+        self.records = self.watch.settled_before + len(self._foreseen)
 
     def behave(self) -> None:
         """Let the mask-asset service answer as it should, with its latency and its 422."""
@@ -136,11 +148,11 @@ class Laboratory:
         """Start a consumer; it runs when this returns, and may not be ready for long yet."""
         planted = self._planted
         consumer = ConsumerProcess(
-            f"consumer-{len(self._logs()):03}",
+            f"consumer-{len(self._gathering.logs()):03}",
             "consume",
             *options,
             folder=self._folder,
-            environment={**self._environment(), **settings},
+            environment={**self.environment(), **settings},
             module=("tests.laboratory.planted", planted) if planted else ("producer_tools",),
         )
         self.consumers.append(consumer)
@@ -195,7 +207,10 @@ class Laboratory:
             await self.add(10 * BACKLOG)
 
     async def add(self, records: int = BACKLOG) -> None:
-        """Submit some more records."""
+        """Submit some more records: those that were planned, and then others."""
+        if self._planned:
+            await self.submit([self._planned.popleft() for _ in range(records) if self._planned])
+            return
         self._refills += 1
         seed = self._seed * 1000 + self._refills
         await self.submit(plan(seed, records=records, poisoned=records // 25))
@@ -240,54 +255,33 @@ class Laboratory:
             self.kill(consumer)
 
     async def keep_uploads(self, *, before_kill: bool = False) -> None:
-        """Keep what is new in the service's log: it remembers only so much, and dies forgetting."""
-        log = await asyncio.to_thread(self.stack.mask_assets.uploads, since=self._uploads_kept)
-        topic = f"/{self.line.jobs}/"
-        self._uploads += [
-            read_upload(line)
-            for line in log
-            # Other lines may share the stack; an upload without a key is ours.
-            if line["idempotency_key"] is None or topic in line["idempotency_key"]
-        ]
-        if log:
-            self._uploads_kept = log[-1]["number"] + 1
-        if before_kill:
-            self._uploads_kept = 0
+        """Keep what is new in the service's log."""
+        await self._gathering.keep_uploads(before_kill=before_kill)
 
-    def starts(self) -> list[tuple[float, int]]:
-        """When each record was begun, and its offset, as the consumers' logs have it."""
-        return read_starts(self._logs())
+    async def close_part(self, *, through: int) -> None:
+        """Keep what the jobs topic has left behind before offset `through`: the topic is to go."""
+        await self._gathering.close_part(self._foreseen, through=through)
+        self._foreseen = {}
+        self.records = self.watch.settled
+
+    async def open_part(self) -> None:
+        """Begin anew with an empty jobs topic, whose owner is yet to be started."""
+        await self._gathering.open_part()
+
+    async def parts(self) -> list[Part]:
+        """Gather what each jobs topic of the run has left behind, once the consumers have ended."""
+        return await self._gathering.parts(self._foreseen)
 
     async def evidence(self) -> Evidence:
-        """Gather what the run has left behind, once its consumers have ended."""
-        await self.keep_uploads()
-        line, bootstrap = self.line, self.bootstrap
-        async with administration(bootstrap) as admin:
-            offset = await committed_offset(admin, line.group, line.jobs)
-        committed = await read_topic(bootstrap, line.status)
-        uncommitted = await read_topic(bootstrap, line.status, isolation="read_uncommitted")
-        return Evidence(
-            topic=line.jobs,
-            jobs=await read_topic(bootstrap, line.jobs),
-            foreseen=self._foreseen,
-            committed=tuple(map(read_event, committed)),
-            uncommitted=tuple(map(read_event, uncommitted)),
-            dead_letters=await read_topic(bootstrap, line.dead_letters),
-            offset=offset,
-            end=await end_of(bootstrap, line.jobs),
-            samples=tuple(self.watch.samples),
-            uploads=tuple(self._uploads),
-            ownerships=tuple(
-                one
-                for log in self._logs()
-                for one in read_ownerships(log.stem, read_entries(log.read_bytes()))
-            ),
-        )
+        """Gather what the jobs topic as it is now has left behind."""
+        return await self._gathering.evidence(self._foreseen)
 
-    def _logs(self) -> list[Path]:
-        return sorted(self._folder.glob("consumer-*.log"))
+    def begun(self, offset: int) -> bool:
+        """Whether the record was begun, by the consumers' logs."""
+        return any(one == offset for _, one in self._gathering.starts())
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The settings of this line's consumers and commands."""
         return {
             **self.stack.environment(),
             **self.line.environment(),
@@ -296,21 +290,30 @@ class Laboratory:
             "WORKER_COUNT": "4",
             "CALLBACK_TIMEOUT_SECONDS": str(CALLBACK_TIMEOUT_SECONDS),
             "SHUTDOWN_GRACE_SECONDS": "4",
+            "DEAD_LETTER_LIMIT": str(DEAD_LETTER_LIMIT),
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "json",
         }
 
+    async def put(self, key: str, content: bytes) -> None:
+        """Put an object into the bucket of photos."""
+        await asyncio.to_thread(self._put, {key: content})
+
     def _fill_bucket(self) -> None:
         self.stack.s3.create_bucket(BUCKET)
+        self._put(objects())
+
+    def _put(self, contents: Mapping[str, bytes]) -> None:
         client = self.stack.s3.client()
-        for key, content in objects().items():
+        for key, content in contents.items():
             client.put_object(Bucket=BUCKET, Key=key, Body=content)
+        client.close()
 
 
 def _write_models(folder: Path) -> None:
     """Write the trivial model, and its like that knows no upper body."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_trivial_body_model(folder)
+    write_light_catalog(folder)
     shutil.copy(folder / f"{TRIVIAL}.onnx", folder / f"{LOWER_ONLY}.onnx")
     manifest = (folder / f"{TRIVIAL}.toml").read_text(encoding="utf-8")
     lines = [line for line in manifest.splitlines() if not line.startswith("upper = ")]

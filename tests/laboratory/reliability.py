@@ -31,6 +31,7 @@ def page(results: Sequence[RecordedRun]) -> str:
         raise ValueError("no results: run `python -m tests.laboratory --results FILE` first")
     runs = [one for one in results if "planted" not in one.asked]
     kinds = sorted({cost["kind"] for one in runs for cost in one.costs})
+    brokers = [one for one in runs if one.asked["schedule"] == "cluster"]
     disorder = sum(any("order" in check for check in one.against) for one in runs)
     return TEMPLATE.read_text(encoding="utf-8").format(
         checks=len(CHECKS),
@@ -38,7 +39,8 @@ def page(results: Sequence[RecordedRun]) -> str:
         runs=_runs(runs),
         poisoned=f"{sum(one.asked['poisoned'] for one in runs):,}",
         disorder=f"{disorder} of {len(runs)} runs" if disorder else "none",
-        costs=_costs(runs),
+        costs=_costs([one for one in runs if one not in brokers]),
+        brokers=_costs(brokers),
         kinds="\n".join(f"- `{kind}`: {_promise(KINDS[kind])}" for kind in kinds),
         planted=_planted(results),
     )
@@ -119,9 +121,14 @@ def _spread(values: Sequence[float], digits: str) -> str:
 
 
 def _seeds(seeds: Iterable[int]) -> str:
-    ordered = sorted(seeds)
-    together = ordered[-1] - ordered[0] == len(ordered) - 1 > 0
-    return f"{ordered[0]} to {ordered[-1]}" if together else ", ".join(map(str, ordered))
+    """Seeds that follow on each other share a word."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]} to {run[-1]}" if run[1:] else f"{run[0]}" for run in runs)
 
 
 def _clock(seconds: float) -> str:

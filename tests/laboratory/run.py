@@ -18,6 +18,8 @@ from tests.laboratory.schedule import Fault
 from tests.support.consumer_process import Stalled
 
 ABORTED_EVERY = 400
+AHEAD = 200
+"""Records that wait at each fault, so that none meets an idle line, nor a day's work."""
 PLANTED_RECORDS = 120
 # A lost event is waited for in vain.
 PLANTED_QUIET_SECONDS = 30.0
@@ -27,7 +29,8 @@ PLANTED_QUIET_SECONDS = 30.0
 class RunReport:
     """What a run came to."""
 
-    evidence: Evidence
+    evidence: Sequence[Evidence]
+    """Of each jobs topic that the run had, one after the other."""
     verdicts: Sequence[Verdict]
     costs: Sequence[Cost]
     """What each fault cost, in the order that they struck."""
@@ -46,23 +49,30 @@ class RunReport:
     @property
     def figures(self) -> dict[str, float]:
         """The run in numbers."""
-        evidence = self.evidence
-        taken = [upload.key for upload in evidence.uploads if upload.status < 300]
+        uploads = [upload for one in self.evidence for upload in one.uploads]
+        taken = [
+            key
+            for one in self.evidence
+            for key in {upload.key for upload in one.uploads if upload.status < 300}
+        ]
+        terminal = sum(len(one.terminal) for one in self.evidence)
         return {
-            "records": len(evidence.jobs),
-            "terminal": len(evidence.terminal),
-            "dead_letters": len(evidence.dead_letters),
-            "aborted_terminal": sum(e.terminal for e in evidence.uncommitted)
-            - len(evidence.terminal),
-            "ownerships": len(evidence.ownerships),
-            "uploads": len(evidence.uploads),
-            "repeated_uploads": len(taken) - len(set(taken)),
+            "records": sum(len(one.jobs) for one in self.evidence),
+            "terminal": terminal,
+            "dead_letters": sum(len(one.dead_letters) for one in self.evidence),
+            "aborted_terminal": -terminal
+            + sum(event.terminal for one in self.evidence for event in one.uncommitted),
+            "ownerships": sum(len(one.ownerships) for one in self.evidence),
+            "uploads": len(uploads),
+            "repeated_uploads": sum(upload.status < 300 for upload in uploads) - len(taken),
             "seconds": round(self.seconds, 1),
         }
 
     def __str__(self) -> str:
         """Faults, verdicts and figures, a line each."""
-        ends = Counter(f"{event.state} {event.code or ''}" for event in self.evidence.terminal)
+        ends = Counter(
+            f"{event.state} {event.code or ''}" for one in self.evidence for event in one.terminal
+        )
         lines = [f"  struck  {cost}" for cost in self.costs]
         lines += [str(verdict) for verdict in self.verdicts]
         lines += [f"{count:7}  {end}" for end, count in sorted(ends.items())]
@@ -92,14 +102,15 @@ async def run(
     async with Laboratory(
         stack, folder=folder, seed=seed, planted=planted, progress=progress
     ) as laboratory:
-        await laboratory.submit(workload.aborted(planned, ABORTED_EVERY))
+        laboratory.intend(workload.aborted(planned, ABORTED_EVERY))
+        await laboratory.add(AHEAD)
         begin = time.monotonic()
         laboratory.start()
         struck: list[Struck] = []
         ended = Verdict("the line goes on to the end", ())
         try:
             for fault in faults:
-                await laboratory.has(fault.at)
+                await laboratory.has(fault.at + AHEAD)
                 await laboratory.reaches(fault.at)
                 at = time.time()
                 settled = laboratory.watch.settled
@@ -110,6 +121,7 @@ async def run(
                     f"  {time.monotonic() - begin:6.1f} s  {fault} (settled {settled}):"
                     f" over after {struck[-1].over - at:.1f} s"
                 )
+            await laboratory.add_planned()
             await laboratory.reaches(laboratory.records, quiet_seconds=quiet_seconds)
             seconds = time.monotonic() - begin
             await laboratory.end_all()
@@ -117,14 +129,23 @@ async def run(
             seconds = time.monotonic() - begin
             ended = Verdict(ended.check, (str(stalled),))
             laboratory.kill_all()
-        evidence = await laboratory.evidence()
-        bill = costs(
-            struck,
-            settled=laboratory.watch.ended,
-            begun=laboratory.starts(),
-            evidence=evidence,
+        parts = await laboratory.parts()
+    evidence = [part.evidence for part in parts]
+    return RunReport(evidence, [ended, *judge_all(evidence)], costs(struck, parts), seconds)
+
+
+def judge_all(evidence: Sequence[Evidence]) -> list[Verdict]:
+    """Hold each check against all topics' evidence, which it names where there are several."""
+    of = [""] if len(evidence) == 1 else [f"topic {n}: " for n in range(1, len(evidence) + 1)]
+    return [
+        Verdict(
+            same[0].check,
+            tuple(
+                topic + what for topic, one in zip(of, same, strict=True) for what in one.against
+            ),
         )
-    return RunReport(evidence, [ended, *judge(evidence)], bill, seconds)
+        for same in zip(*map(judge, evidence), strict=True)
+    ]
 
 
 async def try_planted(

@@ -23,6 +23,9 @@ _NETWORK = (
     "rebalance_burst",
 )
 
+_RECEIVERS = ("receiver_unread", "receiver_twice", "receiver_early")
+_OPERATORS = ("cancels", "halt", "joins_in_hold", "topic_anew")
+
 SCHEDULES: dict[str, tuple[str, ...]] = {
     "order": ("sigkill", "sigkill_settling", "sigkill_settled"),
     "fencing": ("takeover", "broker_pause"),
@@ -38,6 +41,22 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "broker": ("broker_kill", "broker_restart", "broker_pause"),
     "callback": ("callback_503", "callback_refuses", "callback_cuts", "callback_late"),
     "network": _NETWORK,
+    "operators": _OPERATORS,
+    "receivers": _RECEIVERS,
+    "cluster": (
+        "leader_kill",
+        "status_leader_kill",
+        "group_coordinator_kill",
+        "transaction_coordinator_kill",
+        "leader_pause",
+        "group_coordinator_pause",
+        "rolling_restart",
+        "two_away",
+        "sigkill",
+        "sigkill_settling",
+        "rebalances",
+        "takeover",
+    ),
     "mixed": (
         "sigkill",
         "sigkill_settling",
@@ -59,12 +78,15 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
         "wrong_secret",
         "wrong_s3_key",
         "wrong_s3_secret",
+        *_OPERATORS,
+        *_RECEIVERS,
         *_NETWORK,
     ),
 }
 """What each schedule is drawn from; as long as there are kinds left, each comes once.
 
-Kinds of `network` need a `ProxiedStack`, and `wrong_s3_secret` an S3 that checks signatures.
+Kinds of `network` need a `ProxiedStack`, those of `cluster` a `ClusterStack`, and `wrong_s3_secret`
+an S3 that checks signatures.
 """
 
 _FIRST, _LAST = 0.02, 0.9

@@ -50,6 +50,9 @@ class VersityGw(S3):
         with suppress(client.exceptions.BucketAlreadyOwnedByYou):
             client.create_bucket(Bucket=name)
 
+    def expire(self, bucket: str, *, days: int) -> None:
+        """Do nothing: it removes no objects by itself."""
+
     def down(self) -> None:
         """End it; the objects stay for `up`."""
         self.kill()

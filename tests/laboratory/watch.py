@@ -29,6 +29,8 @@ class Watch:
         """The group's committed offset, each time that it had moved."""
         self.ended: dict[int, float] = {}
         """When each offset's terminal event was first seen, in Unix seconds."""
+        self.settled_before = 0
+        """Records that were settled of jobs topics that are gone."""
         self.progressed_at = time.monotonic()
         """When a record was last seen to end, by the monotonic clock."""
 
@@ -49,7 +51,12 @@ class Watch:
     @property
     def settled(self) -> int:
         """Records whose terminal event has been seen."""
-        return len(self.ended)
+        return self.settled_before + len(self.ended)
+
+    def begin_anew(self) -> None:
+        """Forget the offsets that were seen: from now on they mean other records."""
+        self.settled_before += len(self.ended)
+        self.ended, self.samples = {}, []
 
     async def reaches(self, count: int, *, seconds: float) -> float:
         """Wait until `count` records are settled."""

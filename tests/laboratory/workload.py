@@ -6,7 +6,7 @@ The same seed gives the same records, byte for byte.
 import io
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from PIL import Image
 
 from tests.laboratory.evidence import Foreseen
-from tests.support.raw_batches import Latin, batch_of, deliver_batch
+from tests.support.raw_batches import Latin, batch_of, deliver_batch, repacked, wide_window
 from tests.support.topics import Header
 
 BUCKET = "faults"
@@ -43,6 +43,8 @@ class Planned:
     headers: tuple[Header, ...] = ()
     batch: bytes | None = None
     """Sent as it is, in place of key, value and headers, which are what can be read of it."""
+    rest: "tuple[Planned, ...]" = ()
+    """The batch's further records."""
     aborted: bool = False
     """Whether it is sent in a transaction that is aborted: then no subscriber may ever see it."""
 
@@ -60,10 +62,12 @@ def objects() -> dict[str, bytes]:
     }
 
 
-def plan(seed: int, *, records: int, poisoned: int) -> list[Planned]:
+def plan(
+    seed: int, *, records: int, poisoned: int, poisons: "Sequence[Make] | None" = None
+) -> list[Planned]:
     """Give `records` records, `poisoned` of them bad in turn in every way, shuffled."""
-    draw = random.Random(seed)
-    kinds = [POISONS[number % len(POISONS)] for number in range(poisoned)]
+    draw, bad = random.Random(seed), poisons or POISONS
+    kinds = [bad[number % len(bad)] for number in range(poisoned)]
     kinds += [GOOD[draw.randrange(len(GOOD))] for _ in range(records - poisoned)]
     draw.shuffle(kinds)
     return [make(number, draw) for number, make in enumerate(kinds)]
@@ -75,7 +79,9 @@ def aborted(planned: list[Planned], every: int) -> list[Planned]:
     for number, one in enumerate(planned, 1):
         mixed.append(one)
         if number % every == 0:
-            mixed.append(replace(one, kind="aborted", aborted=True))
+            # A batch that is sent as it is would be no part of the transaction.
+            plain = image_job(f"aborted-{number}", _COMPLETED) if one.batch else one
+            mixed.append(replace(plain, kind="aborted", aborted=True))
     return mixed
 
 
@@ -107,11 +113,13 @@ async def _send(
     foreseen: dict[int, Foreseen] = {}
     for begin in range(0, len(planned), _SEND_AT_ONCE):
         deliveries = [
-            (one.foreseen, await _deliver(producer, topic, one))
+            (one, await _deliver(producer, topic, one))
             for one in planned[begin : begin + _SEND_AT_ONCE]
         ]
-        for how, delivery in deliveries:
-            foreseen[(await delivery).offset] = how
+        for one, delivery in deliveries:
+            first = (await delivery).offset
+            for offset, each in enumerate((one, *one.rest), first):
+                foreseen[offset] = each.foreseen
     return foreseen
 
 
@@ -185,6 +193,18 @@ def _image(draw: random.Random) -> str:
 
 def _failed(code: str) -> Foreseen:
     return Foreseen("failed", code)
+
+
+def image_job(
+    job_id: str,
+    how: Foreseen,
+    *,
+    image: str = "photo.jpg",
+    outputs: Sequence[str] | None = None,
+) -> Planned:
+    """A job of this id, with a photo of the bucket."""
+    image = f"s3://{BUCKET}/{image}"
+    return _record("named", 0, how, job_id=job_id, image=image, outputs=outputs)
 
 
 def good(number: int, draw: random.Random) -> Planned:
@@ -346,6 +366,45 @@ def bomb(number: int, draw: random.Random) -> Planned:
     return Planned("bomb", key, None, _failed("invalid_message"), batch=batch)
 
 
+def bomb_between(number: int, draw: random.Random) -> Planned:
+    """A bomb between two good jobs of one batch."""
+    before, after = (
+        _record("neighbour", 10 * number + place, _COMPLETED, image=_image(draw))
+        for place in (0, 1)
+    )
+    middle = Planned("bomb-between", b"bomb", None, _failed("invalid_message"))
+    values = (before.value, bytes(BOMB_BYTES), after.value)
+    keys = (before.key, middle.key, after.key)
+    records = [(key, value, ()) for key, value in zip(keys, values, strict=True)]
+    batch = batch_of(records, draw.choice(("gzip", "lz4", "zstd")), timestamp_ms=0)
+    return replace(before, kind="bomb-between", batch=batch, rest=(middle, after))
+
+
+def packed_batch(number: int, draw: random.Random) -> Planned:
+    """Three jobs in a batch that takes more memory to unpack than the line gives."""
+    how = Foreseen("failed", "invalid_message", unpacked=False)
+    jobs = [_record("packed", 10 * number + n, how, image=_image(draw)) for n in range(3)]
+    batch = batch_of([(one.key, one.value, ()) for one in jobs], timestamp_ms=0)
+    first, *rest = jobs
+    return replace(first, batch=repacked(batch, "zstd", wide_window), rest=tuple(rest))
+
+
+def long_key(number: int, draw: random.Random) -> Planned:
+    """A job whose key leaves no room for itself in a status event."""
+    whole = _record("long-key", number, _COMPLETED, image=_image(draw))
+    key = b"k" * draw.randrange(1_050_000, 1_200_000)
+    batch = batch_of([(key, whole.value, ())], "zstd", timestamp_ms=0)
+    return replace(whole, key=key, batch=batch)
+
+
+def long_key_of_nothing(number: int, draw: random.Random) -> Planned:
+    """A tombstone with as long a key: its dead letter has the key, its events don't."""
+    whole = long_key(number, draw)
+    batch = batch_of([(whole.key, None, ())], "zstd", timestamp_ms=0)
+    how = _failed("invalid_message")
+    return replace(whole, kind="long-key-of-nothing", value=None, foreseen=how, batch=batch)
+
+
 POISONS: tuple[Make, ...] = (
     bad_json,
     wrong_schema,
@@ -362,6 +421,10 @@ POISONS: tuple[Make, ...] = (
     largest,
     odd_header,
     bomb,
+    bomb_between,
+    packed_batch,
+    long_key,
+    long_key_of_nothing,
 )
 GOOD: tuple[Make, ...] = (
     *(good,) * 6,

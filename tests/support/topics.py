@@ -14,6 +14,8 @@ Header = tuple[str, bytes | None]
 
 TERMINAL_STATES = ("completed", "failed", "cancelled")
 READ_SECONDS = 120.0
+ANSWER_MS = 10_000
+"""One broker of several may be frozen: then the others are asked."""
 MOST_BYTES = 16 * 1024 * 1024
 
 
@@ -47,6 +49,7 @@ async def reading(
         isolation_level=isolation,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        request_timeout_ms=ANSWER_MS,
     )
     try:
         await consumer.start()
@@ -77,9 +80,9 @@ async def following(
 
 
 async def read_topic(
-    bootstrap: str, topic: str, *, isolation: str = "read_committed"
+    bootstrap: str, topic: str, *, start: int = 0, isolation: str = "read_committed"
 ) -> tuple[TopicRecord, ...]:
-    """Read a topic from its beginning to its present end.
+    """Read a topic from offset `start`, or its beginning, to its present end.
 
     Of a record that aiokafka can't read (the name of a header is no UTF-8) the offset is given.
     """
@@ -91,6 +94,8 @@ async def read_topic(
         reading(bootstrap, topic, isolation=isolation) as consumer,
     ):
         end = (await consumer.end_offsets([partition]))[partition]
+        if start:
+            consumer.seek(partition, start)
         while await consumer.position(partition) < end:
             try:
                 found = await _next(consumer, partition, at_once)
@@ -105,10 +110,10 @@ async def read_topic(
     return tuple(records)
 
 
-async def end_of(bootstrap: str, topic: str) -> int:
+async def end_of(bootstrap: str, topic: str, *, isolation: str = "read_committed") -> int:
     """The offset after the topic's last record."""
     partition = TopicPartition(topic, 0)
-    async with reading(bootstrap, topic) as consumer:
+    async with reading(bootstrap, topic, isolation=isolation) as consumer:
         end: int = (await consumer.end_offsets([partition]))[partition]
         return end
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from consumer.settings import (
     CallbackSettings,
+    GatewaySettings,
     ImageSettings,
     KafkaSettings,
     LineSettings,
     ModelSettings,
     S3Settings,
     ServingSettings,
+    TracingSettings,
     ViewSettings,
 )
 from consumer.telemetry.metrics import Metrics
@@ -26,7 +28,9 @@ GROUPS = (
     ImageSettings,
     CallbackSettings,
     ServingSettings,
+    TracingSettings,
     ViewSettings,
+    GatewaySettings,
 )
 
 
@@ -53,7 +57,7 @@ def test_the_table_of_settings_has_each_setting() -> None:
             r"`([A-Z][A-Z0-9_]+)`", _section("Settings").partition("\n\n`maskline consume`")[0]
         )
     )
-    values = {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "PLAIN", "INFO"}
+    values = {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", "PLAIN", "OAUTHBEARER", "INFO"}
     assert settings | {"SECRETS_DIR"} == named - values
 
 

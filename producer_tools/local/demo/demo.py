@@ -3,7 +3,8 @@
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -21,6 +22,7 @@ from producer_tools.local import ports
 from producer_tools.local.consumer_process import ConsumerProcess
 from producer_tools.local.demo.jobs import DemoJobs
 from producer_tools.local.demo.photos import find_photos
+from producer_tools.local.demo.serving import serve_gateway
 from producer_tools.local.errors import DiedAtStartError, LocalStackError, NoPhotosError
 from producer_tools.local.stack import LocalStack
 from schemas.job import ImageReference
@@ -79,11 +81,23 @@ def isolate_environment() -> None:
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), ports.HOST]))
 
 
-def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -> int:
-    """Run the demo, print its results, and return the exit code."""
+def demo(
+    photos: Sequence[Path], *, out: Path, timeout: float, output: Format, serve: bool = False
+) -> int:
+    """Run the demo, print its results, and return the exit code.
+
+    With `serve` the stack, the consumer and a gateway then go on until SIGINT or SIGTERM.
+    """
     try:
         found = find_photos(photos)
-        results = run_demo(found, out=out, timeout=timeout, console=stderr_console())
+        with demo_running(found, out=out, timeout=timeout, console=stderr_console()) as (
+            results,
+            stack,
+        ):
+            code = _show(results, out=out, timeout=timeout, output=output)
+            if serve:
+                serve_gateway(stack, folder=out)
+            return code
     except NoPhotosError as error:
         print_message(f"maskline demo: {error}")
         return 2
@@ -96,6 +110,10 @@ def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -
     except KeyboardInterrupt:
         print_message("Stopped.")
         return 130
+
+
+def _show(results: Sequence[DemoResult], *, out: Path, timeout: float, output: Format) -> int:
+    """Print the results, and return the exit code."""
     write_rows(("job", "state", *_STAGES), [result.row() for result in results], output)
     print_message(
         "Times in ms. `queued` is the time before the job started, `total` the time from then on."
@@ -116,9 +134,19 @@ def demo(photos: Sequence[Path], *, out: Path, timeout: float, output: Format) -
 def run_demo(
     photos: Sequence[Path], *, out: Path, timeout: float, console: Console
 ) -> list[DemoResult]:
+    """Process the photos, and return what became of them. See `demo_running`."""
+    with demo_running(photos, out=out, timeout=timeout, console=console) as (results, _):
+        return results
+
+
+@contextmanager
+def demo_running(
+    photos: Sequence[Path], *, out: Path, timeout: float, console: Console
+) -> Iterator[tuple[list[DemoResult], LocalStack]]:
     """Process the photos. Write masks, contact sheet and the consumer's log to the folder `out`.
 
-    After `timeout` seconds it returns the results so far, including jobs that haven't ended.
+    After `timeout` seconds it gives the results so far, including jobs that haven't ended. The
+    stack and the consumer run on while the block lasts.
 
     Raises:
         LocalStackError: The stack or the consumer can't start, or has ended.
@@ -140,11 +168,12 @@ def run_demo(
                 DemoJobs(jobs, kafka, load(S3Settings), servers).submit_and_follow(timeout, console)
             )
             masks = {job: _save_masks(event, s3, out) for job, event in events.items()}
-    results = [
-        DemoResult(job, photo, events.get(job), masks.get(job, {})) for job, photo in jobs.items()
-    ]
-    contact_sheet([_tile(result) for result in results[:MAX_ON_SHEET]], out / SHEET)
-    return results
+            results = [
+                DemoResult(job, photo, events.get(job), masks.get(job, {}))
+                for job, photo in jobs.items()
+            ]
+            contact_sheet([_tile(result) for result in results[:MAX_ON_SHEET]], out / SHEET)
+            yield results, stack
 
 
 def _print_results(results: Sequence[DemoResult], out: Path) -> None:

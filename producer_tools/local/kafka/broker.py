@@ -14,9 +14,7 @@ from producer_tools.local.errors import DiedAtStartError
 from producer_tools.local.kafka import jars
 from producer_tools.local.server import LocalServer
 
-# Kafka's internal topics have one partition each. By default the broker creates 50 for each, before
-# it serves the first group or transaction.
-_PROPERTIES = """\
+_LISTENERS = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{other}
@@ -25,6 +23,11 @@ advertised.listeners=BROKER://{host}:{port}{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+"""
+
+# Kafka's internal topics have one partition each. By default the broker creates 50 for each, before
+# it serves the first group or transaction.
+COMMON_PROPERTIES = """\
 log.dirs={folder}/logs
 auto.create.topics.enable=false
 num.partitions=1
@@ -137,7 +140,7 @@ class Kafka(LocalServer):
 
     def _format(self, folder: Path) -> None:
         properties = folder / "server.properties"
-        text = _PROPERTIES.format(
+        text = (_LISTENERS + COMMON_PROPERTIES).format(
             host=ports.HOST, port=1, other=2, folder=folder, listener="", advertised=""
         )
         properties.write_text(text)
@@ -155,7 +158,7 @@ class Kafka(LocalServer):
             self.proxied_port = ports.choose("Kafka's listener for the proxy", setting="")
             listener = f",PROXIED://{ports.HOST}:{self.proxied_port}"
             advertised = f",PROXIED://{ports.HOST}:{self._proxy_port}"
-        text = _PROPERTIES.format(
+        text = (_LISTENERS + COMMON_PROPERTIES).format(
             host=ports.HOST,
             port=self.port,
             other=other,

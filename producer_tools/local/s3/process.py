@@ -62,6 +62,18 @@ class S3(LocalServer):
         """Create a bucket, if it doesn't exist."""
         self.client().create_bucket(Bucket=name)
 
+    def expire(self, bucket: str, *, days: int) -> None:
+        """Let objects of a bucket be removed so many days after they were stored."""
+        rule = {
+            "ID": "expire",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "Expiration": {"Days": days},
+        }
+        self.client().put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration={"Rules": [rule]}
+        )
+
     def down(self) -> None:
         """Close the port and cut every connection. The objects are kept for `up`."""
         self.child.signal(signal.SIGUSR1)

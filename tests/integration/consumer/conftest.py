@@ -8,14 +8,14 @@ import pytest
 from producer_tools.local.stack import LocalStack
 from tests.support.bench import Bench
 from tests.support.line_names import LineNames, create_topics
-from tests.support.models import write_trivial_body_model
+from tests.support.models import write_light_catalog
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the trivial model."""
     folder = tmp_path_factory.mktemp("models")
-    write_trivial_body_model(folder)
+    write_light_catalog(folder)
     return folder
 
 

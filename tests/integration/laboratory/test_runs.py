@@ -49,7 +49,9 @@ CUTS = [
             Fault(100, "broker_kill", 20, 0),
             Fault(160, "broker_restart", 20, 0),
         ],
-        holds=lambda report: {one.owner for one in report.evidence.ownerships} == {"consumer-000"},
+        holds=lambda report: (
+            {one.owner for one in report.evidence[0].ownerships} == {"consumer-000"}
+        ),
     ),
     Cut(
         "a dead S3, a wrong secret and a wrong key hold the line, which goes on by itself",
@@ -68,6 +70,13 @@ CUTS = [
             Fault(90, "callback_cuts", 20, 0),
             Fault(150, "callback_late", 20, 0),
         ],
+    ),
+    Cut(
+        "three cancels at once end a job once, and a topic made anew begins where its halt says",
+        2032,
+        [Fault(20, "cancels", 20, 0), Fault(60, "topic_anew", 20, 0)],
+        records=120,
+        holds=lambda report: len(report.evidence) == 2,
     ),
 ]
 

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from consumer.settings import KafkaSettings, S3Settings, load
 from producer_tools.local.stack import LocalStack
 from schemas.job import Batch
 from schemas.status import ErrorInfo, Result, Source, State, StatusEvent
+from tests.support.bench import Bench
 from tests.support.line_names import LineNames
+from tests.support.models import write_light_catalog
 
 FAILED = ErrorInfo(code="invalid_image", message="not an image", stage="decode", retryable=False)
 BUSY = ErrorInfo(code="storage_unavailable", message="S3 is down", stage="fetch", retryable=True)
@@ -158,3 +161,12 @@ async def tool_line(
     )
     async with producer:
         yield ToolLine(kafka, load(S3Settings), stack, producer)
+
+
+@pytest.fixture
+def bench(tool_line: ToolLine, line: LineNames, tmp_path: Path) -> Iterator[Bench]:
+    """Real consumers of the test's line."""
+    write_light_catalog(tmp_path)
+    bench = Bench(tool_line.stack, line, tmp_path)
+    yield bench
+    bench.stop()

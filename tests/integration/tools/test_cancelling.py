@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,10 @@ from producer_tools.client.cancels import write_cancels
 from producer_tools.view.view import SharedView
 from tests.integration.tools.conftest import ToolLine
 from tests.support.bench import Bench
-from tests.support.line_names import LineNames
-from tests.support.models import write_trivial_body_model
 
 pytestmark = pytest.mark.integration
 
 IN_FLIGHT = 16
-
-
-@pytest.fixture
-def bench(tool_line: ToolLine, line: LineNames, tmp_path: Path) -> Iterator[Bench]:
-    """Real consumers of the test's line."""
-    write_trivial_body_model(tmp_path)
-    bench = Bench(tool_line.stack, line, tmp_path)
-    yield bench
-    bench.stop()
 
 
 async def cancel(kafka: KafkaSettings, view: SharedView, *jobs: str) -> list[Verdict]:

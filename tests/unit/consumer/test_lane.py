@@ -205,7 +205,7 @@ async def test_what_a_settler_leaves_is_settled_next() -> None:
 async def test_a_settler_that_has_enough_ends_the_lane_behind_what_is_settled() -> None:
     async with LaneBench() as bench:
         bench.at_once = 3
-        bench.check_raises = LaneHalted("too many dead letters", after=2)
+        bench.check_raises = LaneHalted("too many dead letters", reason="dead_letters", after=2)
         bench.take(*range(5))
         for offset in range(5):
             bench.finish[offset].set()
@@ -217,7 +217,7 @@ async def test_a_settler_that_has_enough_ends_the_lane_behind_what_is_settled() 
 
 async def test_a_settlement_that_needs_a_person_halts_the_line() -> None:
     async with LaneBench() as bench:
-        bench.settling_raises = LaneHalted("the topic is too small")
+        bench.settling_raises = LaneHalted("the topic is too small", reason="topic_end")
         bench.take(0, 1)
         bench.finish[0].set()
         await quiet()
@@ -272,7 +272,7 @@ async def test_a_run_that_does_not_grow_is_settled_when_the_interval_is_over() -
 async def test_a_record_that_comes_after_the_lanes_end_is_not_begun() -> None:
     """It was polled before, and belongs to the next owner."""
     async with LaneBench() as bench:
-        bench.settling_raises = LaneHalted("the topic is too small")
+        bench.settling_raises = LaneHalted("the topic is too small", reason="topic_end")
         bench.take(0)
         bench.finish[0].set()
         await quiet()

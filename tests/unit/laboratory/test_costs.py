@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.laboratory.costs import Struck, costs
+from tests.laboratory.costs import Part, Struck, costs
 from tests.laboratory.evidence import Event, Evidence
 from tests.laboratory.schedule import Fault
 from tests.support.topics import TopicRecord
@@ -33,7 +33,7 @@ def evidence(*ended: int) -> Evidence:
 
 def test_standstill_and_recovery_are_measured_by_what_a_subscriber_sees() -> None:
     """The gap around a fault, and what of it comes after the cause is gone."""
-    first, second = costs([FIRST, SECOND], settled=SETTLED, begun=[], evidence=evidence(*range(7)))
+    first, second = costs([FIRST, SECOND], [Part(SETTLED, [], evidence(*range(7)))])
 
     assert (first.kind, first.standstill, first.recovery) == ("sigkill", 7.5, 6.0)
     assert (second.kind, second.standstill, second.recovery) == ("broker_kill", 7.0, 2.0)
@@ -43,7 +43,7 @@ def test_work_begun_again_is_charged_to_the_fault_before_it() -> None:
     """A first start is charged to no fault."""
     begun = [(9.1, 2), (9.2, 3), (16.0, 2), (16.1, 3), (29.0, 5), (35.0, 5)]
 
-    first, second = costs([FIRST, SECOND], settled=SETTLED, begun=begun, evidence=evidence())
+    first, second = costs([FIRST, SECOND], [Part(SETTLED, begun, evidence())])
 
     assert (first.repeated, second.repeated) == (2, 1)
 
@@ -53,7 +53,7 @@ def test_what_is_lost_or_doubled_is_charged_by_its_place_in_the_order() -> None:
     left = evidence(0, 1, 3, 4, 4, 6)
     settled = {offset: at for offset, at in SETTLED.items() if offset not in (2, 5)}
 
-    first, second = costs([FIRST, SECOND], settled=settled, begun=[], evidence=left)
+    first, second = costs([FIRST, SECOND], [Part(settled, [], left)])
 
     assert (first.lost, first.doubled) == ([2], [4])
     assert (second.lost, second.doubled) == ([5], [])
@@ -63,6 +63,6 @@ def test_a_fault_after_which_nothing_was_settled_has_no_recovery() -> None:
     """The verdicts name the standstill; the figure is 0."""
     late = replace(SECOND, mended=50.0, over=60.0)
 
-    (cost,) = costs([late], settled=SETTLED, begun=[], evidence=evidence(*range(7)))
+    (cost,) = costs([late], [Part(SETTLED, [], evidence(*range(7)))])
 
     assert cost.recovery == 0.0

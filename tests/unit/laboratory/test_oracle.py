@@ -34,6 +34,7 @@ from tests.laboratory.oracle import (
     UPLOADED,
     judge,
 )
+from tests.laboratory.run import judge_all
 from tests.support.topics import Header, TopicRecord
 
 TOPIC = "mask.jobs"
@@ -273,6 +274,41 @@ def test_a_verdict_names_what_contradicts_it() -> None:
         "  FAILS  every record has exactly one terminal event\n"
         "           offset 2 has 0 terminal events"
     )
+
+
+def test_where_the_topic_was_made_anew_a_verdict_names_the_topic() -> None:
+    """Offsets mean other records there."""
+    lost, _ = PLANTED["a record in the middle never ended"]
+    (verdict,) = [one for one in judge_all([HONEST, lost]) if one.check == ONE_EVENT]
+
+    assert verdict.against == ("topic 2: offset 2 has 0 terminal events",)
+
+
+def test_a_batch_that_cannot_be_unpacked_has_events_and_dead_letters_of_offsets_alone() -> None:
+    """We can unpack it, and the line has bounds."""
+    packed = Foreseen("failed", "invalid_message", unpacked=False)
+    bare = replace(LETTER, key=None, value=None, headers=LETTER.headers[3:])
+    keyless = tuple(replace(one, key=None) if one.offset == 3 else one for one in EVENTS)
+    found = replace(
+        HONEST,
+        foreseen={**HONEST.foreseen, 3: packed},
+        dead_letters=(bare, *HONEST.dead_letters[1:]),
+        committed=keyless,
+    )
+
+    assert fails(found) == set()
+    assert fails(replace(found, foreseen=HONEST.foreseen)) == {AS_ARRIVED, CARRIED}
+
+
+def test_an_event_may_leave_out_a_key_that_is_too_long() -> None:
+    """And no other."""
+    jobs = tuple(
+        replace(one, key=b"k" * 1_100_000) if one.offset == 0 else one for one in HONEST.jobs
+    )
+    keyless = tuple(replace(one, key=None) if one.offset == 0 else one for one in EVENTS)
+
+    assert fails(replace(HONEST, jobs=jobs, committed=keyless)) == set()
+    assert fails(replace(HONEST, committed=keyless)) == {CARRIED}
 
 
 def test_a_log_is_divided_into_ownerships() -> None:

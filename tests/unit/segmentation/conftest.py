@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -31,24 +32,26 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def open_catalog() -> Iterator[Callable[[Path, str], Catalog]]:
-    """Loads a folder's catalog on one thread."""
-    opened: list[Catalog] = []
+    """Loads a folder's catalog on one thread. It is closed when its test has ended."""
+    with ExitStack() as opened:
 
-    def open_(folder: Path, body_model: str) -> Catalog:
-        catalog = Catalog.load(
-            folder=folder, body_model=body_model, providers=["CPUExecutionProvider"], threads=1
-        )
-        opened.append(catalog)
-        return catalog
+        def open_(folder: Path, body_model: str) -> Catalog:
+            return opened.enter_context(closing(load(folder, body_model)))
 
-    yield open_
-    for catalog in opened:
-        catalog.close()
+        yield open_
 
 
 @pytest.fixture(scope="session")
-def catalog(model_folder: Path, open_catalog: Callable[[Path, str], Catalog]) -> Catalog:
+def catalog(model_folder: Path) -> Iterator[Catalog]:
     """`trivial`, the default, and `hanging`."""
-    return open_catalog(model_folder, "trivial.onnx")
+    with closing(load(model_folder, "trivial.onnx")) as catalog:
+        yield catalog
+
+
+def load(folder: Path, body_model: str) -> Catalog:
+    """Load a folder's catalog on one thread."""
+    return Catalog.load(
+        folder=folder, body_model=body_model, providers=["CPUExecutionProvider"], threads=1
+    )

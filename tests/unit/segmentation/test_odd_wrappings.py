@@ -7,6 +7,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +51,15 @@ MOST_MEMORY = 150 << 20
 
 
 @pytest.fixture(scope="module")
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     folder = tmp_path_factory.mktemp("models")
     write_trivial_body_model(folder)
-    return Catalog.load(
-        folder=folder, body_model="trivial.onnx", providers=["CPUExecutionProvider"], threads=1
-    )
+    with closing(
+        Catalog.load(
+            folder=folder, body_model="trivial.onnx", providers=["CPUExecutionProvider"], threads=1
+        )
+    ) as catalog:
+        yield catalog
 
 
 def test_there_are_three_hundred() -> None:

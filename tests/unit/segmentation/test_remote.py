@@ -224,6 +224,23 @@ def test_a_server_that_answers_nothing_at_all_is_waited_for(
         remote.run(noise(), Deadline(1))
 
 
+def test_a_photo_that_runs_out_of_time_just_when_the_server_is_back_is_not_at_fault(
+    remote: RemoteModel, server: V2Server
+) -> None:
+    """Another photo's request has shown that the server was away meanwhile; a later one is."""
+    remote.run(noise(), Deadline(60))
+    server.fault = "frozen"
+    with ThreadPoolExecutor(1) as thread:
+        overlapping = thread.submit(remote.run, noise(), Deadline(3))
+        with pytest.raises(EngineUnavailable, match="no answer"):
+            remote.run(noise(), Deadline(1))
+        server.fault = "hang"  # it is ready, and doesn't answer this
+        with pytest.raises(EngineUnavailable, match="no answer"):
+            overlapping.result()
+    with pytest.raises(DeadlineExceeded):
+        remote.run(noise(), Deadline(1))
+
+
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 def test_a_deadline_that_expires_ends_the_question(
     fault: ServerFault, remote: RemoteModel, server: V2Server

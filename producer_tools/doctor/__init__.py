@@ -1,0 +1,1 @@
+"""`maskline doctor`: what is wrong with a line's surroundings, seen from where it runs."""

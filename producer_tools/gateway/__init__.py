@@ -1,0 +1,1 @@
+"""The gateway: HTTP in front of a line's topics, for callers that don't speak Kafka."""

@@ -1,0 +1,177 @@
+"""Runs the gateway: opens what it needs, serves until it is told to end, closes all of it."""
+
+import asyncio
+import errno
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+import structlog
+import uvicorn
+
+from consumer.errors import StartError
+from consumer.settings import renewal
+from consumer.settings.renewal import RenewedGroup
+from consumer.signals import end_at_once, ending_signals
+from consumer.telemetry.secrets import Secrets
+from producer_tools.client.appending import Appender
+from producer_tools.client.uploads import Uploads
+from producer_tools.gateway import connections
+from producer_tools.gateway.access import Access
+from producer_tools.gateway.app import make_app
+from producer_tools.gateway.cancelling import Cancels
+from producer_tools.gateway.events import Hub
+from producer_tools.gateway.group import Group
+from producer_tools.gateway.keeper import Keeper
+from producer_tools.gateway.metrics import Metrics
+from producer_tools.gateway.models import Models
+from producer_tools.gateway.parts import Parts
+from producer_tools.gateway.queue import Places
+from producer_tools.gateway.settings import Settings
+from producer_tools.gateway.spool import Spool
+from producer_tools.gateway.storage import Storage
+from producer_tools.gateway.submissions import UPLOADS_AT_ONCE, Submissions
+
+log = structlog.get_logger()
+
+SERVICE_SECONDS = 8.0
+"""The longest wait for Kafka or S3: an answer comes within 10 s."""
+_STOP_SECONDS = 10
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP.
+
+    Raises:
+        StartError: The port can't be opened.
+        ModelError: A manifest is broken.
+    """
+    stop = asyncio.Event()
+    secrets = Secrets(settings.secrets())
+    access = Access(settings.gateway.keys, settings.gateway.cors_allowed_origins)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(_listening(settings))
+        parts = await _open(settings, stack)
+        cancels = Cancels(settings.kafka, parts.keeper, max_in_flight=settings.line.max_in_flight)
+        app = make_app(parts, cancels=cancels, access=access, metrics=metrics, secrets=secrets)
+        server = await stack.enter_async_context(_served(app, listening))
+        renewing = asyncio.create_task(
+            _renew(settings, parts, access, secrets), name="gateway.secrets"
+        )
+        stack.push_async_callback(_ended, renewing)
+        stack.callback(parts.hub.close)  # first of all, so that no stream is waited for
+        metrics.follow(
+            view_age=lambda: parts.keeper.age,
+            streams=lambda: parts.hub.streams,
+            connections=lambda: len(server.server_state.connections),
+        )
+        host, port = listening.getsockname()[:2]
+        log.info("gateway.started", host=host, port=port)
+        if access.is_open:
+            log.warning("gateway.open", reason="API_KEYS is unset: anybody may call")
+        with _stopped_by_signals(stop):
+            await stop.wait()
+    log.info("gateway.stopped")
+
+
+async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
+    """Open all that the calls need, and keep it up to date."""
+    models = await asyncio.to_thread(Models.read, settings.models)
+    uploads = await stack.enter_async_context(
+        Uploads(settings.s3, at_once=2 * UPLOADS_AT_ONCE, seconds=SERVICE_SECONDS)
+    )
+    appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
+    keeper = Keeper(settings.kafka, settings.view.file)
+    storage, hub, group = Storage(uploads), Hub(settings.kafka), Group(settings.kafka)
+    for name, work in (
+        ("view", keeper.run()),
+        ("storage", storage.run()),
+        ("events", hub.run()),
+    ):
+        stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
+    places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
+    return Parts(
+        settings=settings,
+        models=models,
+        keeper=keeper,
+        spool=Spool(settings.temp_folder),
+        storage=storage,
+        uploads=uploads,
+        submissions=Submissions(
+            keeper=keeper, storage=storage, uploads=uploads, appender=appender, places=places
+        ),
+        hub=hub,
+        group=group,
+        began_at=time.monotonic(),
+    )
+
+
+async def _renew(settings: Settings, parts: Parts, access: Access, secrets: Secrets) -> None:
+    """Take up keys whose files change."""
+    hide = secrets.learn
+    await renewal.watch(
+        RenewedGroup(settings.gateway, lambda gateway: access.renew(gateway.keys), hide=hide),
+        RenewedGroup(settings.s3, parts.uploads.renew, hide=hide),
+    )
+
+
+async def _ended(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _served(app: Any, listening: socket.socket) -> AsyncIterator[uvicorn.Server]:
+    """Answer while the block lasts; then let requests end within seconds."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        **connections.options(),
+    )
+    config.load()
+    # The parts of `Server.serve()` without its signal handlers, which are ours.
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listening])
+    try:
+        yield server
+    finally:
+        await server.shutdown(sockets=[listening])
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Open the port: uvicorn would end the process on a port that is taken."""
+    host, port = settings.serving.host, settings.gateway.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be opened: {error}"
+        raise StartError(f"PORT={port} on HOST={host} {why}", exit_code=3) from error
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Until now a signal ended the process at once, and from then on it does again."""
+    loop = asyncio.get_running_loop()
+    numbers = ending_signals()
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+        end_at_once()
