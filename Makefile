@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chart cluster image bench faults soak check check-lock lock clean
+.PHONY: help setup demo test chart cluster image bench page faults soak check check-lock lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ image: $(READY) ## Build the image and run it as a pod would (buildah and podman
 
 bench: $(READY) ## Measure speed and memory
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+page: $(READY) ## Pictures of the live page in every state, in build/page
+	@$(BIN)/python -m tests.page $(ARGS)
 
 faults: $(READY) ## Kill, freeze and cut off parts of a running line: does it keep its promise?
 	@$(BIN)/python -m tests.laboratory $(ARGS)

@@ -14,11 +14,13 @@ from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.job.services import Services
 from consumer.kafka import topics
+from consumer.kafka.committed import RunProgress
 from consumer.line.line import Line
 from consumer.line.report import Report
+from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
-from consumer.settings import Settings, renewal
+from consumer.settings import KafkaSettings, Settings, renewal
 from consumer.settings.renewal import RenewedGroup
 from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
@@ -43,29 +45,40 @@ async def consume(
     *,
     secrets: Secrets,
     from_offset: int | None = None,
+    run: Run | None = None,
     log_stream: LogStream | None = None,
-) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP. `secrets` are hidden, and learn renewed ones.
+) -> RunProgress | None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; a replay run also until it has come to its end.
+
+    Gives what came of the run; None where it was stopped before its end, or this is no run.
+    `secrets` are hidden, and learn renewed ones.
 
     Raises:
         StartError: it can't start. The message names the remedy.
+        LaneHalted: the replay run has halted. The message says why.
     """
-    tracing = open_tracing(settings.tracing, settings.kafka)
+    kafka = settings.kafka if run is None else run.settings(settings.kafka)
+    if run is not None:
+        await check_topics(settings)
+        await check_run(kafka, run)
+    tracing = open_tracing(settings.tracing, kafka)
     catalog = await asyncio.to_thread(load_models, settings)
-    await check_topics(settings)
+    if run is None:
+        await check_topics(settings)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
         metrics = Metrics()
         if log_stream is not None:
             log_stream.count_drops(metrics.log_lines_dropped.inc)
-        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack)
-        throughput = Throughput(metrics)
+        services = await _open_services(settings, catalog, metrics, secrets, tracing, stack, run)
+        throughput = Throughput(metrics, dead_letters=run is None)
         line = Line(
-            settings.kafka,
+            kafka,
             settings.line,
             services=services,
             throughput=throughput,
             from_offset=from_offset,
+            run=run,
         )
         report = Report(settings.line, line=line, services=services, throughput=throughput)
         metrics.follow(report.stats)
@@ -85,7 +98,7 @@ async def consume(
         with _stopped_by_signals(stop):
             watching = (
                 asyncio.create_task(watch_loop(metrics), name="loop.watch"),
-                asyncio.create_task(_renew(settings, services, line), name="secrets.watch"),
+                asyncio.create_task(_renew(settings, kafka, services, line), name="secrets.watch"),
             )
             try:
                 await line.run(stop)
@@ -94,6 +107,7 @@ async def consume(
                     task.cancel()
     catalog.close()
     log.info("consumer.stopped")
+    return line.ended
 
 
 def _show_what_runs(metrics: Metrics, settings: Settings, catalog: Catalog) -> None:
@@ -110,9 +124,8 @@ def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
     }
 
 
-async def _renew(settings: Settings, services: Services, line: Line) -> None:
-    """Take up secrets whose files change."""
-    kafka = settings.kafka
+async def _renew(settings: Settings, kafka: KafkaSettings, services: Services, line: Line) -> None:
+    """Take up secrets whose files change; `kafka` has the group that the line is in."""
     certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
     hide = services.secrets.learn
     await renewal.watch(
@@ -161,6 +174,7 @@ async def _open_services(
     secrets: Secrets,
     tracing: Tracing,
     stack: AsyncExitStack,
+    run: Run | None,
 ) -> Services:
     holds = Holds(metrics=metrics)
     threads = min(settings.line.max_in_flight, FETCH_THREADS)
@@ -174,7 +188,9 @@ async def _open_services(
             formats=frozenset(settings.images.image_formats),
         ),
     )
-    callback = Callback(settings.callback, holds=holds, metrics=metrics)
+    callback = Callback(
+        settings.callback, holds=holds, metrics=metrics, replay_id=run.replay_id if run else None
+    )
     return Services(
         catalog=catalog,
         images=await stack.enter_async_context(images),

@@ -7,15 +7,18 @@ killed when its grace is over, for the seconds that imports and models take.
 
 import os
 import signal
+import sys
 from types import FrameType
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+INTERRUPTED = 130
+"""The exit code of a replay run that was ended before its end: 0 would say that it is done."""
 
 
 def end_at_once() -> None:
     """Let each of them end the process with 0: as long as it hasn't joined, nothing is open.
 
-    A SIGHUP that is ignored, as under `nohup`, stays ignored.
+    A replay run ends with `INTERRUPTED`. A SIGHUP that is ignored, as under `nohup`, stays ignored.
     """
     for number in ending_signals():
         signal.signal(number, _end)
@@ -31,4 +34,5 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    os._exit(0)
+    is_run = any(argument.startswith("--replay-id") for argument in sys.argv)
+    os._exit(INTERRUPTED if is_run else 0)

@@ -6,6 +6,7 @@
     ├── ServiceError       Kafka or S3 can't be reached, or refuses us
     ├── InvalidJobError    the job doesn't fit the schema, so the line couldn't read it
     ├── PhotoError         a photo's file can't be read
+    ├── SelectionError     the records that were named can't be repeated
     └── ViewError          the view's file can't be used
         └── DiskFullError  there is no room for it
 """
@@ -30,6 +31,12 @@ class InvalidJobError(ToolError):
 
 class PhotoError(ToolError):
     """A photo's file can't be read."""
+
+    exit_code = 2
+
+
+class SelectionError(ToolError):
+    """The records that were named can't be repeated. Nothing was written."""
 
     exit_code = 2
 

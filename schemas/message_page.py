@@ -2,7 +2,7 @@
 
 import json
 
-from schemas import callback, cloud_events, trace_context
+from schemas import callback, cloud_events, redrive, replay, trace_context
 from schemas.json_object import MAX_NESTING, MAX_PARTS
 from schemas.json_schema import MESSAGES, DescribedMessage, Schema, message_schema
 from schemas.message import INT64_MAX
@@ -31,8 +31,16 @@ Schema in two cases: a time without a zone is UTC, and a
 space may take the place of the `T` in a time.
 """
 
+REPEATED_JOBS = f"""\
+A copy that `maskline replay` makes has `<replay>:<offset of the original>` for its `job_id`, the
+original's `job_id` in `replay_of`, no batch, and the header `{replay.RANGE}`
+(`<from>-<to>`: which offsets the replay repeats). A redriven record is the one that failed, with
+two more headers: `{redrive.OF}` (`<topic>/<partition>/<offset>` of the dead letter) and
+`{redrive.REDRIVES}` (how often it was redriven, from 1).
+"""
+
 INTRODUCTIONS = {
-    "job": HOW_JOBS_ARE_READ,
+    "job": f"{HOW_JOBS_ARE_READ}\n{REPEATED_JOBS}",
     "status_event": f"Record headers: `{cloud_events.SPEC_VERSION}` {cloud_events.VERSION},"
     f" `{cloud_events.ID}`, `{cloud_events.TYPE}` `{cloud_events.event_type('<state>')}`,"
     f" `{cloud_events.SOURCE}` `{cloud_events.event_source('<group>')}`, `{cloud_events.TIME}`,"

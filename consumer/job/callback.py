@@ -55,10 +55,13 @@ class Callback:
         *,
         holds: Holds,
         metrics: Metrics,
+        replay_id: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`replay_id`: the replay run whose masks these are, if any."""
         self._url = settings.mask_asset_url
+        self._replay_id = replay_id
         self._secrets = Secrets(settings.secrets())
         self._secret = _sendable(settings)
         self._signing_keys = settings.signing_keys
@@ -143,7 +146,7 @@ class Callback:
             "accept-encoding": "identity",
             "user-agent": "maskline",
             IDEMPOTENCY_HEADER: idempotency_key(
-                job.job_id, source.topic, source.partition, source.offset
+                job.job_id, source.topic, source.partition, source.offset, self._replay_id
             ),
         }
         if record.traceparent is not None:

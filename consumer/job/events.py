@@ -62,13 +62,22 @@ def terminal_event(outcome: Outcome) -> StatusEvent:
 
 
 def message(
-    event: StatusEvent, record: Record, *, group: str, limit: int, topic_id: str = ""
+    event: StatusEvent,
+    record: Record,
+    *,
+    group: str,
+    limit: int,
+    topic_id: str = "",
+    replay_id: str | None = None,
 ) -> dict[str, Any]:
     """Give keyword arguments for a producer's `send`: the record's key, the event, its headers.
 
     A batch of it has at most `limit` bytes: a key that is too long is left out, and after that the
-    event's texts are cut. `topic_id` is that of the jobs topic, where it is known.
+    event's texts are cut. `topic_id` is that of the jobs topic, where it is known. `replay_id`: the
+    replay run that does the record again.
     """
+    if replay_id is not None:
+        event = event.model_copy(update={"replay_id": replay_id})
     headers: list[Header] = [*cloud_event_headers(event, group)]
     if topic_id:
         headers.append((cloud_events.TOPIC_ID, topic_id.encode()))

@@ -1,7 +1,9 @@
 """The group's committed offset, and what the line keeps in its metadata."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Self
 
 from aiokafka import TopicPartition
@@ -12,7 +14,42 @@ from consumer.kafka.connection import connection_options
 from consumer.kafka.topic_ids import topic_id
 from consumer.settings import KafkaSettings
 
-_FIELD = re.compile(r"(status|topic|failures|halted):([A-Za-z0-9_-]+)")
+_FIELD = re.compile(r"(status|topic|failures|halted|range|ended):([A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """What a replay run was told, and how many of its records have ended in each state."""
+
+    offsets: range
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @classmethod
+    def read(cls, told: str, ended: str) -> Self | None:
+        """Read it from its two fields; None where the commit isn't a run's."""
+        numbers = [int(part) for part in f"{told}-{ended}".split("-") if part.isdecimal()]
+        if len(numbers) != 5:
+            return None
+        return cls(range(numbers[0], numbers[1]), *numbers[2:])
+
+    def plus(self, states: Iterable[str]) -> Self:
+        """Give it with these ends."""
+        counts = Counter(states)
+        return replace(
+            self,
+            completed=self.completed + counts["completed"],
+            failed=self.failed + counts["failed"],
+            cancelled=self.cancelled + counts["cancelled"],
+        )
+
+    def write(self) -> list[str]:
+        """Write it as fields."""
+        return [
+            f"range:{self.offsets.start}-{self.offsets.stop}",
+            f"ended:{self.completed}-{self.failed}-{self.cancelled}",
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +69,8 @@ class Kept:
     """Dead letters in a row that our own set-up can cause."""
     halted: bool = False
     """Whether the line halted for them right behind the last settled record."""
+    run: RunProgress | None = None
+    """How far a replay run is; None where the line itself committed."""
 
     @classmethod
     def read(cls, metadata: str) -> Self:
@@ -43,6 +82,7 @@ class Kept:
             topic_id=fields.get("topic", ""),
             failures=_number(fields.get("failures")) or 0,
             halted=fields.get("halted") == "1",
+            run=RunProgress.read(fields.get("range", ""), fields.get("ended", "")),
         )
 
     def write(self) -> str:
@@ -54,6 +94,8 @@ class Kept:
             words.append(f"failures:{self.failures}")
         if self.halted:
             words.append("halted:1")
+        if self.run is not None:
+            words += self.run.write()
         return " ".join(words)
 
 

@@ -1,7 +1,7 @@
 """The line's topics: created as `schemas.topics` describes them, and compared with that."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -86,17 +86,27 @@ async def message_limits(settings: KafkaSettings) -> MessageLimits:
     Raises:
         KafkaError: the broker doesn't answer.
     """
+    names = (settings.status_topic, settings.dead_letter_topic)
+    limits = await max_message_bytes(settings, names)
+    return MessageLimits(*(limits[name] for name in names))
+
+
+async def max_message_bytes(settings: KafkaSettings, names: Sequence[str]) -> dict[str, int]:
+    """Give the `max.message.bytes` of each topic: the broker's default where we may not ask.
+
+    Raises:
+        KafkaError: the broker doesn't answer.
+    """
     admin = AIOKafkaAdminClient(**connection_options(settings))
     try:
         await admin.start()
-        names = (settings.status_topic, settings.dead_letter_topic)
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-        limits: dict[str, int] = {}
+        limits = dict.fromkeys(names, BROKER_MAX_MESSAGE_BYTES)
         for answer in await admin.describe_configs(resources):
             for code, _, _, name, entries in answer.resources:
                 config = {} if code else {entry[0]: entry[1] for entry in entries}
                 limits[name] = int(config.get("max.message.bytes", BROKER_MAX_MESSAGE_BYTES))
-        return MessageLimits(*(limits.get(name, BROKER_MAX_MESSAGE_BYTES) for name in names))
+        return limits
     finally:
         await admin.close()
 

@@ -39,13 +39,16 @@ class LaneClients:
 
 @asynccontextmanager
 async def lane_clients(
-    settings: KafkaSettings, partition: TopicPartition
+    settings: KafkaSettings, partition: TopicPartition, *, replay_id: str | None = None
 ) -> AsyncIterator[LaneClients]:
-    """Fence the former owner first: only then is its committed offset final."""
+    """Fence the former owner first: only then is its committed offset final.
+
+    `replay_id`: the replay run that they are for, if any.
+    """
     limits = await message_limits(settings)
     async with (
-        Settlement(settings, partition, limits=limits) as settlement,
-        StatusPublisher(settings, limit=limits.status) as publisher,
+        Settlement(settings, partition, limits=limits, replay_id=replay_id) as settlement,
+        StatusPublisher(settings, limit=limits.status, replay_id=replay_id) as publisher,
         Cancellations(settings) as cancellations,
         _reader(settings, partition) as reader,
     ):

@@ -19,14 +19,20 @@ POLL_MS = 200
 class Intake:
     """Reads the jobs topic from where the lane starts."""
 
-    def __init__(self, reader: Reader, partition: TopicPartition, *, lane: Lane) -> None:
-        """`reader` is assigned `partition`; it is no member of the group, and is ours alone."""
+    def __init__(
+        self, reader: Reader, partition: TopicPartition, *, lane: Lane, end: int | None = None
+    ) -> None:
+        """`reader` is assigned `partition`; it is no member of the group, and is ours alone.
+
+        `end`: take no record from this offset on; None: take all that come.
+        """
         self._reader = reader
         self._partition = partition
         self._lane = lane
+        self._end = end
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take records until `stop`.
+        """Take records until `stop`, or until the end is reached if there is one.
 
         Raises:
             LaneLost: the lane has ended, or the topic can't be read.
@@ -37,14 +43,17 @@ class Intake:
         await race(self._take_all(), stop.wait())
 
     async def _take_all(self) -> None:
-        while True:
+        # The end may be an offset that no record has.
+        while self._end is None or self._lane.next_offset < self._end:
             self._lane.check()
             if self._lane.room <= 0:
                 await self._lane.settled()
                 continue
             for record in await self._read(self._lane.room):
-                self._lane.take(_as_arrived(record))
-            self._lane.pass_to(await self._reader.position(self._partition))
+                if self._end is None or record.offset < self._end:
+                    self._lane.take(_as_arrived(record))
+            position: int = await self._reader.position(self._partition)
+            self._lane.pass_to(position if self._end is None else min(position, self._end))
 
     async def _read(self, room: int) -> Sequence[AnyRecord]:
         try:

@@ -133,8 +133,8 @@ class Lane:
         if self._settling is None or not self._settling.done():
             await self._settled.wait()
 
-    async def drain(self, *, seconds: float) -> None:
-        """Settle what finishes in so many seconds."""
+    async def drain(self, *, seconds: float | None) -> None:
+        """Settle what finishes in so many seconds; None: all, however long it takes."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._tasks:

@@ -79,11 +79,19 @@ class Ledger:
         return min(open_starts, default=self._read_through)
 
     async def read(
-        self, settings: KafkaSettings, jobs: TopicPartition, *, place: int | None, start: int
+        self,
+        settings: KafkaSettings,
+        jobs: TopicPartition,
+        *,
+        place: int | None,
+        start: int,
+        silence: float | None = None,
     ) -> None:
         """Read back the starts of records from offset `start` on.
 
         `place`: where in the status topic to read from; None: none of its starts concerns us.
+        `silence`: an owner that published nothing for so many seconds, while others did, had gone,
+        and nothing of it follows; None: read all.
         """
         self.forget(through=start - 1)
         if place is None:
@@ -101,8 +109,13 @@ class Ledger:
             await reader.start()
             end = (await reader.end_offsets([status]))[status]
             if place is not None:
+                heard: int | None = None
                 async for record in read_to_end(reader, status, start=place, end=end):
-                    self._note_event(record, settings.consumer_group, jobs, start)
+                    ours = self._note_event(record, settings.consumer_group, jobs, start)
+                    if ours or heard is None:
+                        heard = record.timestamp
+                    elif silence is not None and record.timestamp > heard + 1000 * silence:
+                        break
             self._read_through = end
         finally:
             await stop_consumer(reader)
@@ -113,19 +126,21 @@ class Ledger:
         group: str,
         jobs: TopicPartition,
         start: int,
-    ) -> None:
+    ) -> bool:
+        """Note an event if it is a start, or a wait, of ours; give whether it is of our group."""
         headers = dict(record.headers)
         ours = headers.get(cloud_events.SOURCE) == cloud_events.event_source(group).encode()
         if not ours or headers.get(cloud_events.TYPE) not in _START_TYPES:
-            return
+            return ours
         try:
             event = StatusEvent.read(record.value)
         except InvalidMessage:
-            return
+            return ours
         source = event.source
         if (source.topic, source.partition) == tuple(jobs) and source.offset >= start:
             computing = event.state == "processing"
             self._note(source.offset, event.attempt, at=record.offset, computing=computing)
+        return ours
 
     def _note(self, offset: int, attempt: int, *, at: int, computing: bool) -> None:
         starts = self._records.setdefault(offset, Starts(bookmark=at))

@@ -16,16 +16,16 @@ from aiokafka.errors import KafkaError
 
 from consumer.backoff import Backoff
 from consumer.errors import LaneHalted, LaneLost, StartError
-from consumer.job.executor import JobExecutor
 from consumer.job.services import Services
+from consumer.kafka.committed import RunProgress
 from consumer.line.clients import LaneClients, lane_clients
-from consumer.line.failures import FailuresInARow
-from consumer.line.intake import Intake
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
+from consumer.line.open_lane import OpenLane
 from consumer.line.race import first_of, race, unless
-from consumer.line.settler import Settler, halted_for
+from consumer.line.run import Run, begin_or_go_on
+from consumer.line.settler import halted_for
 from consumer.line.start import Start, find_start
 from consumer.line.state import LineState
 from consumer.line.throughput import Throughput
@@ -34,7 +34,8 @@ from consumer.settings import KafkaSettings, LineSettings
 log = structlog.get_logger()
 
 REJOIN_BACKOFF = Backoff(first=0.2, longest=15.0, least_share=0.5)
-SETTLE_INTERVAL_SECONDS = 0.2  # why: docs/adr/0013-settle-interval.md
+# A run with jobs in flight publishes each minute while it waits, and each job has its deadline.
+SILENCE_SECONDS = 900.0
 # Reading all of the status topic may take this long, where the committed offset is lost.
 OPEN_SECONDS = 240.0
 
@@ -50,9 +51,16 @@ class Line:
         services: Services,
         throughput: Throughput,
         from_offset: int | None = None,
+        run: Run | None = None,
     ) -> None:
-        """`from_offset`: the operator's choice of the first lane's start, past what is lost."""
+        """`from_offset`: the operator's choice of the first lane's start, past what is lost.
+
+        `run`: the replay run to do in place of the line's own work; `kafka` is its own then.
+        """
         self._kafka = kafka
+        self._run = run
+        self.ended: RunProgress | None = None
+        """What came of the replay run, once it has come to its end."""
         self._limits = limits
         self._services = services
         self._throughput = throughput
@@ -85,7 +93,7 @@ class Line:
             in_flight=lane.in_flight if lane else 0,
             position=lane.position if lane else None,
             next_offset=lane.next_offset if lane else None,
-            end_offset=membership.end_offset,
+            end_offset=self._end_offset(membership),
             settled_at=lane.settled_at if lane else self._settled_at,
             oldest_ms=lane.oldest_ms if lane else None,
         )
@@ -98,15 +106,20 @@ class Line:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then settle what is in flight and leave the group.
 
+        A replay run sets `stop` itself when it has come to its end.
+
         Raises:
-            StartError: the operator's `from_offset` can't be used.
+            StartError: the operator's `from_offset` can't be used, or the run is another one.
+            LaneHalted: the run has halted.
         """
         losses = 0
         while not stop.is_set():
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
-            except StartError:
+                if self.ended is not None:  # what ends a membership for a renewal isn't `stop`
+                    stop.set()
+            except (StartError, LaneHalted):
                 raise
             except Exception as error:
                 if not isinstance(error, LaneLost):  # aiokafka has states that it didn't foresee
@@ -148,8 +161,10 @@ class Line:
                 try:
                     lane = await unless(stop, self._open(partition, clients))
                     if lane is not None:
-                        await self._work(*lane, stop)
+                        await self._work(lane, stop)
                 except LaneHalted as reason:
+                    if self._run is not None:
+                        raise
                     await self._stay_halted(reason, stop)
         finally:
             self._clients = self._lane = self._halted = None
@@ -168,7 +183,8 @@ class Line:
         if not stop.is_set():
             raise LaneLost("`maskline resume` lifts the halt: the lane is opened anew")
 
-    async def _work(self, lane: Lane, intake: Intake, stop: asyncio.Event) -> None:
+    async def _work(self, opened: OpenLane, stop: asyncio.Event) -> None:
+        lane = opened.lane
         start = lane.position
         # A line that loses lane after lane and settles nothing stands still.
         lane.settled_at = self._settled_at or lane.settled_at
@@ -176,7 +192,12 @@ class Line:
             self._lane, self._lost, self._owned_before = lane, None, True
             log.info("lane.opened", offset=start)
             try:
-                await intake.run(stop)
+                await opened.intake.run(stop)
+                if not stop.is_set():  # so it is a run, and all that it was told is taken
+                    await race(lane.drain(seconds=None), stop.wait())
+                    if not lane.in_flight:
+                        self.ended = opened.settler.run
+                        stop.set()
                 await lane.drain(seconds=self._limits.shutdown_grace_seconds)
             finally:
                 log.info("lane.closed", offset=lane.position)
@@ -184,39 +205,43 @@ class Line:
                 if lane.position > start:
                     self._from_offset = None  # it has served
 
-    async def _open(
-        self, partition: TopicPartition, resources: AsyncExitStack
-    ) -> tuple[Lane, Intake]:
-        """Give a lane, and what takes records into it; its clients are closed with `resources`."""
+    async def _open(self, partition: TopicPartition, resources: AsyncExitStack) -> OpenLane:
+        """Give a lane; its clients are closed with `resources`."""
+        run, progress = self._run, None
         async with _within(OPEN_SECONDS):
             clients = self._clients = await resources.enter_async_context(
-                lane_clients(self._kafka, partition)
+                lane_clients(self._kafka, partition, replay_id=run.replay_id if run else None)
             )
-            start = await self._find_start(clients)
-            await self._ledger.read(self._kafka, partition, place=start.place, start=start.offset)
-        executor = JobExecutor(
-            self._services,
-            publisher=clients.publisher,
+            if run is None:
+                start = await self._find_start(clients)
+            else:
+                start, progress = await begin_or_go_on(
+                    clients, run, settings=self._kafka, stood_by=self._owned_before
+                )
+            await self._ledger.read(
+                self._kafka,
+                partition,
+                place=start.place,
+                start=start.offset,
+                silence=None
+                if run is None
+                else SILENCE_SECONDS + self._limits.job_deadline_seconds,
+            )
+        return OpenLane.over(
+            clients,
+            start,
+            limits=self._limits,
+            services=self._services,
             ledger=self._ledger,
-            cancels=clients.cancellations,
-        )
-        settler = Settler(
-            settlement=clients.settlement,
-            ledger=self._ledger,
-            cancellations=clients.cancellations,
-            failures=FailuresInARow(self._limits.dead_letter_limit, count=start.failures),
             throughput=self._throughput,
-            topic_id=start.topic_id,
+            run=progress,
         )
-        lane = Lane(
-            executor=executor,
-            settler=settler,
-            start=start.offset,
-            capacity=self._limits.max_in_flight,
-            settle_interval=SETTLE_INTERVAL_SECONDS,
-            isolate_through=self._ledger.last_crashed(),
-        )
-        return lane, Intake(clients.reader, partition, lane=lane)
+
+    def _end_offset(self, membership: Membership) -> int | None:
+        """Give where the work ends: the topic's end, or the run's own."""
+        if self._run is None or membership.end_offset is None:
+            return membership.end_offset
+        return min(membership.end_offset, self._run.offsets.stop)
 
     async def _find_start(self, clients: LaneClients) -> Start:
         """Give where the lane starts; raise `LaneHalted` where a former owner's halt isn't lifted.

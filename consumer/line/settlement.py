@@ -44,10 +44,20 @@ class Settlement:
     """Makes batches of outcomes durable for one partition of the jobs topic."""
 
     def __init__(
-        self, settings: KafkaSettings, partition: TopicPartition, *, limits: MessageLimits
+        self,
+        settings: KafkaSettings,
+        partition: TopicPartition,
+        *,
+        limits: MessageLimits,
+        replay_id: str | None = None,
     ) -> None:
-        """`limits`: how large the messages are that the topics take."""
+        """`limits`: how large the messages are that the topics take.
+
+        `replay_id`: the replay run whose outcomes these are, if any. It writes no dead letters: the
+        records are where they were.
+        """
         self._settings = settings
+        self._replay_id = replay_id
         self._limits = limits
         self._partition = partition
         topic, number = partition
@@ -88,7 +98,7 @@ class Settlement:
         letters = [
             await letter_that_fits(outcome.record, outcome.failure, limit=self._limits.dead_letter)
             for outcome in batch
-            if outcome.failure
+            if outcome.failure and self._replay_id is None
         ]
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
@@ -105,6 +115,23 @@ class Settlement:
             ) from error
         except (KafkaError, TimeoutError, AssertionError) as error:
             raise LaneLost(f"a batch could not be settled: {error!r}") from error
+
+    async def begin(self, offset: int, *, kept: Kept) -> None:
+        """Commit an offset before which there is nothing to settle; `kept` goes with it.
+
+        Raises:
+            LaneLost: fenced, or the broker didn't answer.
+        """
+        offsets = {self._partition: OffsetAndMetadata(offset, kept.write())}
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._producer.begin_transaction()
+                await self._producer.send_offsets_to_transaction(
+                    offsets, self._settings.consumer_group
+                )
+                await self._producer.commit_transaction()
+        except (KafkaError, TimeoutError, AssertionError) as error:
+            raise LaneLost(f"the first offset could not be committed: {error!r}") from error
 
     async def _transact(
         self, batch: Sequence[Outcome], letters: Sequence[Letter], kept: Kept
@@ -147,6 +174,7 @@ class Settlement:
             group=self._settings.consumer_group,
             limit=self._limits.status,
             topic_id=topic_id,
+            replay_id=self._replay_id,
         )
         delivery: asyncio.Future[Any] = await self._producer.send(
             self._settings.status_topic, partition=0, **arguments

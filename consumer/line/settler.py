@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from consumer.errors import LaneHalted
 from consumer.job.outcome import Outcome
-from consumer.kafka.committed import Kept
+from consumer.kafka.committed import Kept, RunProgress
 from consumer.line.cancellation import Cancellations
 from consumer.line.failures import FailuresInARow
 from consumer.line.ledger import Ledger
@@ -28,8 +28,13 @@ class Settler:
         failures: FailuresInARow,
         throughput: Throughput,
         topic_id: str,
+        run: RunProgress | None = None,
     ) -> None:
-        """`topic_id`: the jobs topic that the lane reads; empty where it isn't known."""
+        """`topic_id`: the jobs topic that the lane reads; empty where it isn't known.
+
+        `run`: how far the replay run is, if this is one.
+        """
+        self.run = run
         self._settlement = settlement
         self._ledger = ledger
         self._cancellations = cancellations
@@ -64,14 +69,16 @@ class Settler:
 
     async def _settle(self, batch: Sequence[Outcome]) -> None:
         begin, last = time.perf_counter(), batch[-1].record.offset
+        run = self.run and self.run.plus(outcome.state for outcome in batch)
         kept = Kept(
             bookmark=self._ledger.bookmark(after=last),
             topic_id=self._topic_id,
             failures=self._failures.count,
             halted=self._failures.too_many,
+            run=run,
         )
         await self._settlement.settle(batch, kept=kept)
-        self._last = last
+        self._last, self.run = last, run
         self._ledger.forget(through=last)
         self._cancellations.forget(through=last)
         seconds = time.perf_counter() - begin

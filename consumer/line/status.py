@@ -30,10 +30,16 @@ class StatusPublisher:
     An acknowledged `processing` event before the start of each job is the ledger of attempts.
     """
 
-    def __init__(self, settings: KafkaSettings, *, limit: int) -> None:
-        """`limit`: how large a batch of records the status topic takes, in bytes."""
+    def __init__(
+        self, settings: KafkaSettings, *, limit: int, replay_id: str | None = None
+    ) -> None:
+        """`limit`: how large a batch of records the status topic takes, in bytes.
+
+        `replay_id`: the replay run whose events these are, if any.
+        """
         self._settings = settings
         self._limit = limit
+        self._replay_id = replay_id
         self._producer = AIOKafkaProducer(
             enable_idempotence=True,
             linger_ms=LINGER_MS,
@@ -59,7 +65,13 @@ class StatusPublisher:
         Raises:
             LaneLost: the broker refuses it, or can't be reached.
         """
-        arguments = message(event, record, group=self._settings.consumer_group, limit=self._limit)
+        arguments = message(
+            event,
+            record,
+            group=self._settings.consumer_group,
+            limit=self._limit,
+            replay_id=self._replay_id,
+        )
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 published = await self._producer.send_and_wait(

@@ -13,8 +13,10 @@ RATE_SECONDS = 60.0
 class Throughput:
     """Counts settled jobs, and how many a second there were lately."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, *, dead_letters: bool = True) -> None:
+        """`dead_letters`: whether jobs that fail get one; in a replay run they don't."""
         self._metrics = metrics
+        self._dead_letters = dead_letters
         self._started = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque()
         self.jobs = 0
@@ -28,6 +30,7 @@ class Throughput:
             self._metrics.job_settled(
                 outcome.state,
                 code=outcome.failure.error.code if outcome.failure else "",
+                dead_letter=self._dead_letters and outcome.failure is not None,
                 milliseconds=outcome.timings.model_dump(exclude_none=True)
                 if outcome.timings
                 else {},

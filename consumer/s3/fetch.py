@@ -72,6 +72,21 @@ class Images:
         self._served.note(reference, size=len(photo))
         return photo
 
+    async def has(self, reference: ImageReference) -> bool:
+        """Whether S3 has the object.
+
+        Raises:
+            JobFailed: `image_forbidden`: S3 doesn't say.
+            Unavailable: S3 is down, or refuses our own credentials.
+        """
+        try:
+            await self._get(reference, first_bytes=1)
+        except JobFailed as error:
+            if error.code != "image_not_found":
+                raise
+            return False
+        return True
+
     async def serves_others(self, than: ImageReference, *, since: float) -> bool:
         """Whether S3 has given another object since then (`time.monotonic`), or gives one now.
 

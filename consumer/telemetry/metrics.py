@@ -241,13 +241,15 @@ class Metrics:
         self.settle_seconds.observe(seconds)
         self.settle_run_jobs.observe(jobs)
 
-    def job_settled(self, state: str, *, code: str, milliseconds: Mapping[str, float]) -> None:
+    def job_settled(
+        self, state: str, *, code: str, dead_letter: bool, milliseconds: Mapping[str, float]
+    ) -> None:
         """Count a job by its terminal state.
 
         `code` is empty unless the job failed; `milliseconds` are its stages, as in `timings_ms`.
         """
         self.jobs.labels(state, code).inc()
-        if state == "failed":
+        if dead_letter:
             self.dead_letters.labels(code).inc()
         for stage, duration in milliseconds.items():
             self.stage_seconds.labels(stage).observe(duration / 1000)

@@ -22,6 +22,8 @@ COMMANDS = (
     "jobs",
     "stats",
     "cancel",
+    "replay",
+    "dead-letters",
     "resume",
     "doctor",
     "models",
@@ -43,7 +45,8 @@ class _CommandsByModule(TyperGroup):
         """Return the command in `producer_tools/cli/<command>.py`."""
         if cmd_name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"producer_tools.cli.{cmd_name}").app)
+        module = f"producer_tools.cli.{cmd_name.replace('-', '_')}"
+        command = typer.main.get_command(import_module(module).app)
         command.name = cmd_name
         return command
 

@@ -151,7 +151,7 @@ async def _note_earlier(order: Order, batch: str, sendings: Sequence[Sending]) -
 async def _run(order: Order, sendings: Sequence[Sending], follow_from: int | None) -> int:
     kafka = load(KafkaSettings)
     tracing = open_tracing(load(TracingSettings), kafka)
-    with _shown(order, len(sendings)) as (on_sent, on_ended):
+    with _shown(order, sendings) as (on_sent, on_ended):
         submission = Submission(sendings, on_sent=on_sent, on_ended=on_ended)
         timed_out = False
         try:
@@ -202,12 +202,16 @@ Shown = tuple[Callable[[Sending], None], Callable[[Sending], None]]
 
 
 @contextmanager
-def _shown(order: Order, total: int) -> Iterator[Shown]:
-    """Show what happens: one bar on a terminal, and JSON lines as they come."""
+def _shown(order: Order, sendings: Sequence[Sending]) -> Iterator[Shown]:
+    """Show what happens: one bar on a terminal, and JSON lines as they come.
+
+    The bar begins with what was sent before.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with progress_bar(*columns, TimeElapsedColumn()) as bar:
-        task = bar.add_task("photos sent", total=total)
-        sent = ended = 0
+        sent, ended = sum(sending.offset is not None for sending in sendings), 0
+        begin = 0 if order.wait else sent
+        task = bar.add_task("photos sent", total=len(sendings), completed=begin)
 
         def on_sent(sending: Sending) -> None:
             nonlocal sent

@@ -5,14 +5,10 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from consumer.kafka.clients import stop_consumer
-from consumer.kafka.connection import connection_options
-from consumer.kafka.reader import Reader
 from consumer.settings import KafkaSettings
-from producer_tools.client.line import REACH_SECONDS, open_producer, unreachable
+from producer_tools.client.line import REACH_SECONDS, end_of_all, open_producer, unreachable
 from schemas.control import Cancel
 
 
@@ -38,10 +34,7 @@ async def write_cancels(
         ValueError: A name that no job can have, or a reason that is too long.
     """
     now = datetime.now(UTC)
-    try:
-        end = await _end(settings) + ahead
-    except (KafkaError, TimeoutError) as error:
-        raise unreachable(settings, error) from error
+    end = await end_of_all(settings, settings.jobs_topic) + ahead
     cancels = [
         Cancel(job_id=job_id, before_offset=end, requested_at=now, reason=reason)
         for job_id in job_ids
@@ -57,16 +50,3 @@ async def write_cancels(
         except (KafkaError, TimeoutError) as error:
             raise unreachable(settings, error) from error
     return end
-
-
-async def _end(settings: KafkaSettings) -> int:
-    """Return the end of the jobs topic, transactions that are still open included."""
-    partition = TopicPartition(settings.jobs_topic, 0)
-    reader = Reader(**connection_options(settings))
-    try:
-        async with asyncio.timeout(REACH_SECONDS):
-            await reader.start()
-            end: int = (await reader.end_offsets([partition]))[partition]
-            return end
-    finally:
-        await stop_consumer(reader)

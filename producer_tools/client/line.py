@@ -136,6 +136,25 @@ async def ends(
     return found
 
 
+async def end_of_all(settings: KafkaSettings, topic: str) -> int:
+    """Return the end of a topic, transactions that are still open included.
+
+    Raises:
+        ServiceError: Kafka can't be reached.
+    """
+    partition = TopicPartition(topic, 0)
+    reader = Reader(**connection_options(settings))  # of uncommitted records, too
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            await reader.start()
+            end: int = (await reader.end_offsets([partition]))[partition]
+            return end
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    finally:
+        await stop_consumer(reader)
+
+
 @asynccontextmanager
 async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
     """Open an idempotent producer.
@@ -199,21 +218,31 @@ async def halted_behind(settings: KafkaSettings) -> int | None:
     return await _ask_coordinator(settings, ask)
 
 
-async def unsettled(settings: KafkaSettings) -> int:
-    """Return how many records the line hasn't settled, at the most: offsets have gaps.
+async def settled_before(settings: KafkaSettings) -> int:
+    """Return the offset before which the line has settled all records. 0: none yet.
 
     Raises:
         ServiceError: Kafka doesn't answer.
     """
     jobs = TopicPartition(settings.jobs_topic, 0)
 
-    async def ask() -> int | None:
-        return (await read_committed_offset(settings, jobs)).offset
+    async def ask() -> int:
+        committed = await read_committed_offset(settings, jobs)
+        return 0 if committed.made_anew else committed.offset or 0
 
-    settled = await _ask_coordinator(settings, ask)
+    return await _ask_coordinator(settings, ask)
+
+
+async def unsettled(settings: KafkaSettings) -> int:
+    """Return how many records the line hasn't settled, at the most: offsets have gaps.
+
+    Raises:
+        ServiceError: Kafka doesn't answer.
+    """
+    settled = await settled_before(settings)
     async with open_reader(settings) as reader:
-        there = await offsets(settings, reader, jobs)
-    return there.stop - (there.start if settled is None else settled)
+        there = await offsets(settings, reader, TopicPartition(settings.jobs_topic, 0))
+    return there.stop - max(there.start, settled)
 
 
 async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[T]]) -> T:

@@ -9,7 +9,9 @@ from starlette.types import ASGIApp
 from consumer.telemetry.secrets import Secrets
 from producer_tools.gateway import (
     health,
+    job_story,
     live_page,
+    overview,
     pictures,
     seed1,
     seed2,
@@ -44,6 +46,8 @@ def make_app(
         seed3.router(parts),
         streams.router(parts),
         pictures.router(parts),
+        overview.router(parts),
+        job_story.router(parts),
         health.router(parts, metrics, secrets),
         live_page.router(),
     ):

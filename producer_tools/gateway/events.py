@@ -151,6 +151,10 @@ class Hub:
             return None
         return [message for message in self._kept if message.offset > offset]
 
+    def kept_of(self, source: int) -> list[Message]:
+        """Return the events of a record that are in memory."""
+        return [message for message in self._kept if message.source == source]
+
     async def first_offset(self) -> int:
         """Return the first offset that the status topic has.
 

@@ -4,7 +4,7 @@ import asyncio
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from PIL import Image
@@ -57,14 +57,19 @@ class _Pictures:
         }
         return Response(content, media_type="image/png", headers=headers)
 
-    async def preview(self, job_id: str) -> Response:
-        """Give a small picture of the photo, with its masks drawn on it once there are any."""
+    async def preview(
+        self, job_id: str, show: Annotated[Literal["masks", "photo"], Query()] = "masks"
+    ) -> Response:
+        """Give a small picture of the photo, with its masks drawn on it once there are any.
+
+        `show=photo` gives the photo alone.
+        """
         story = await self._find(job_id)
         photo = await self._read_photo(story)
         masks = {
             name: await self._read_mask(key)
             for name, key in _stored(story).items()
-            if name in _DRAWN
+            if name in _DRAWN and show == "masks"
         }
         async with self.drawing:
             content = await asyncio.to_thread(self._draw, photo, masks)

@@ -40,6 +40,8 @@ _FETCH_BYTES = 4 * 1024 * 1024
 _POLL_MS = 200
 _SILENT_SECONDS = 30.0
 _CHECK_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+"""The longest that a check waits for the group's coordinator."""
 _SWEEP_SECONDS = 60.0
 
 Progress = Callable[[int, int], None]
@@ -266,7 +268,7 @@ class Folder:
             return gone_before - 1
         self._checked_at = time.monotonic()
         try:
-            async with asyncio.timeout(_CHECK_SECONDS):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 committed = await read_committed_offset(self._settings, self._jobs)
         except (KafkaError, TimeoutError):
             return -1  # the coordinator may be moving: the next check will tell

@@ -16,6 +16,7 @@ from schemas.errors import InvalidMessage
 from schemas.job import Batch, Job
 from schemas.message import READ_CONTEXT
 from schemas.status import StatusEvent
+from schemas.trace_context import traceparent
 
 KNOWN_METADATA = ("filename", "instruction", "seed", "system_prompt", "idempotency_key")
 """What the gateway and the tools write into a job's metadata."""
@@ -83,6 +84,7 @@ def read_job(record: RawRecord) -> JobFacts:
         "outputs": job.outputs,
         "batch_size": job.batch.size if job.batch else None,
         "replay_of": job.replay_of,
+        "trace_id": _trace_id(record),
         "metadata": {name: value for name, value in known.items() if value is not None},
     }
     key = known["idempotency_key"]
@@ -113,6 +115,12 @@ def _unreadable_job(record: RawRecord, reason: str) -> JobFacts:
         text=json.dumps({"unreadable": reason}),
         readable=False,
     )
+
+
+def _trace_id(record: RawRecord) -> str | None:
+    """Return the id of the trace that a job belongs to."""
+    found = traceparent(record.headers)
+    return found and found.split("-")[1]
 
 
 def _record_ms(record: RawRecord) -> int:

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from producer_tools.view.batches import BatchRow
+from producer_tools.view.hour import Minute, last_hour
 from producer_tools.view.rows import Row
 from producer_tools.view.tables import BATCH_COLUMNS, RECORD_COLUMNS, Shown
 from producer_tools.view.tally import ENDED, QUEUED, SHIFT, count_before
@@ -175,6 +176,29 @@ class Queries:
         newest = heapq.merge(*lists, key=lambda item: -item.seq)
         return ItemPage(sum(totals[shown] for shown in set(states)), list(islice(newest, limit)))
 
+    def next_up(self, limit: int) -> list[Row]:
+        """Return the records that are begun next, in order."""
+        lists = [
+            self._rows(
+                "shown = ? AND batched = ? ORDER BY seq LIMIT ?", (Shown.QUEUED, batched, limit)
+            )
+            for batched in (0, 1)
+        ]
+        return list(islice(heapq.merge(*lists, key=lambda row: row.seq), limit))
+
+    def event_before(self, row: Row, places: int) -> int | None:
+        """Return the latest event's offset of the record so many places earlier. None: no such."""
+        found = self._connection.execute(
+            "SELECT event_offset FROM records WHERE offset < ? ORDER BY offset DESC"
+            " LIMIT 1 OFFSET ?",
+            (row.offset, places - 1),
+        ).fetchone()
+        return None if found is None else cast("int | None", found[0])
+
+    def last_hour(self, totals: Totals, now_ms: int) -> list[Minute]:
+        """Return the last 60 minutes, the present one last."""
+        return last_hour(self._connection, unsettled=totals.unsettled, now_ms=now_ms)
+
     def batch(self, batch_id: str) -> BatchRow | None:
         """Return a batch. None: there is none of that name."""
         found = self._connection.execute(
@@ -186,6 +210,15 @@ class Queries:
     def batch_records(self, batch_id: str) -> list[Row]:
         """Return the latest record of each index of a batch, by index."""
         return self._rows("batch_id = ? AND counted ORDER BY batch_index", (batch_id,))
+
+    def offsets_in(self, states: Collection[Shown]) -> set[int]:
+        """Return the offsets of all records in these states. It takes longer for more of them."""
+        marks = ",".join("?" * len(states))
+        found = self._connection.execute(
+            f"SELECT offset FROM records WHERE shown IN ({marks})",  # noqa: S608
+            tuple(states),
+        )
+        return {offset for (offset,) in found}
 
     def positions(self) -> dict[str, int]:
         """Return how far each topic is folded, as the next offset."""

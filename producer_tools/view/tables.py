@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-VERSION = 1
+VERSION = 2
 """A file with another version is rebuilt. Change it with every change of a table or its meaning."""
 
 

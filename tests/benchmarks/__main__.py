@@ -8,6 +8,7 @@ standby   seconds until a warm standby goes on, and how long a rolling restart s
           takes minutes, so only when named
 joins     when jobs begin while 20 replicas join and leave: takes minutes, so only when named
 view      the view of a million jobs: folding, memory and answers: takes minutes, so only when named
+replays   how soon a replay run starts, and what live jobs feel of replays: only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
 gateway   submits and status calls a second through the HTTP gateway: only when named
 against   processor time a photo, this checkout against another (--checkout): only when named
@@ -17,6 +18,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -31,6 +33,7 @@ from tests.benchmarks import (
     joins,
     loop,
     memory,
+    replays,
     settling,
     speed,
     stages,
@@ -47,6 +50,7 @@ NAMES = (
     "standby",
     "joins",
     "view",
+    "replays",
     "memory",
     "gateway",
     "against",
@@ -64,7 +68,11 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of photos; none: packaged ones")
     parser.add_argument("--count", type=int, default=240, help="photos of a round of speed (240)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, for medians (5)")
-    parser.add_argument("--jobs", type=int, help="jobs of memory (3000) or view (1000000)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        help="jobs of memory (3000) or view (1000000), events of replays (2000000)",
+    )
     parser.add_argument("--checkout", type=Path, help="the folder that against compares with")
     given = parser.parse_args()
     if "against" in given.names and not given.checkout:
@@ -103,10 +111,8 @@ def run(given: argparse.Namespace) -> None:
                 standby.measure(stack, rounds=given.rounds)
             elif name == "joins":
                 joins.measure(stack)
-            elif name == "view":
-                view.measure(stack, jobs=given.jobs or view.JOBS)
-            elif name == "memory":
-                memory.measure(stack, jobs=given.jobs or memory.JOBS)
+            elif name in _OF_MANY:
+                _OF_MANY[name](stack, given.jobs)
             else:
                 against.measure(
                     stack,
@@ -114,6 +120,13 @@ def run(given: argparse.Namespace) -> None:
                     checkout=given.checkout,
                     rounds=given.rounds,
                 )
+
+
+_OF_MANY: dict[str, Callable[[LocalStack, int | None], object]] = {
+    "view": lambda stack, jobs: view.measure(stack, jobs=jobs or view.JOBS),
+    "replays": lambda stack, events: replays.measure(stack, events=events or replays.EVENTS),
+    "memory": lambda stack, jobs: memory.measure(stack, jobs=jobs or memory.JOBS),
+}
 
 
 def _catalog(settings: Settings) -> Catalog:

@@ -27,7 +27,7 @@ from consumer.kafka.topics import MessageLimits
 from consumer.line.clients import lane_clients
 from consumer.line.intake import Intake
 from consumer.line.lane import Lane
-from consumer.line.line import SETTLE_INTERVAL_SECONDS
+from consumer.line.open_lane import SETTLE_INTERVAL_SECONDS
 from consumer.line.settlement import Settlement
 from consumer.line.settler import Settler
 from consumer.settings import KafkaSettings, load

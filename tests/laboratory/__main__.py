@@ -17,7 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from producer_tools.local.errors import LocalStackError
-from tests.laboratory import results
+from producer_tools.local.stack import LocalStack
+from tests.laboratory import replays, results
 from tests.laboratory.cluster import ClusterStack
 from tests.laboratory.planted import PLANTED
 from tests.laboratory.proxied import ProxiedStack
@@ -37,7 +38,9 @@ def main(
     minutes: Annotated[
         float | None, typer.Option(help="Strike for so long, submitting all the while.")
     ] = None,
-    schedule: Annotated[str, typer.Option(help=f"One of {', '.join(SCHEDULES)}.")] = "mixed",
+    schedule: Annotated[
+        str, typer.Option(help=f"One of {', '.join((*SCHEDULES, replays.SCHEDULE))}.")
+    ] = "mixed",
     poisoned: Annotated[int | None, typer.Option(help="Bad records; none: 4 in 100.")] = None,
     outage: Annotated[float, typer.Option(help="Seconds that S3 or the callback is away.")] = 5.0,
     planted: Annotated[
@@ -54,6 +57,12 @@ def main(
     # The laboratory's own clients see the broker die, too.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     first = secrets.randbelow(10**6) if seed is None else seed
+    if schedule == replays.SCHEDULE:
+        each_holds = [
+            _replays(each, records, folder and folder / str(each))
+            for each in range(first, first + runs)
+        ]
+        sys.exit(0 if all(each_holds) else 1)
     if planted:
         plans: list[Asked] = [{"seed": first, "planted": name} for name in PLANTED]
     else:
@@ -81,6 +90,17 @@ def main(
                 results.append(results_file, done)
         good.append(_as_it_must(done))
     sys.exit(0 if all(good) else 1)
+
+
+def _replays(seed: int, records: int, folder: Path | None) -> bool:
+    """Do history again in each way, on a stack of its own, and print the verdicts."""
+    with tempfile.TemporaryDirectory(prefix="maskline-replays-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            verdicts = asyncio.run(replays.run(stack, folder=place, seed=seed, records=records))
+    print(f"seed {seed}:", *verdicts, sep="\n", flush=True)
+    return all(verdict.holds for verdict in verdicts)
 
 
 def _as_it_must(done: RecordedRun) -> bool:

@@ -191,19 +191,42 @@ async def test_a_timeout_says_how_far_it_came(
 async def test_a_terminal_shows_one_bar(
     tool_line: ToolLine, environment: dict[str, str], photos: Path
 ) -> None:
+    ending = asyncio.create_task(end_jobs(tool_line, ["completed"] * 12))
+    code, out, text = await at_terminal(
+        environment, "submit", str(photos), "--wait", "--format", "jsonl"
+    )
+    await ending
+    assert (0, 12) == (code, len([json.loads(line) for line in out.splitlines()]))
+    assert "12/12" in text
+    assert "━" in text
+
+
+async def test_a_bar_begins_with_what_was_sent_before(
+    tool_line: ToolLine, environment: dict[str, str], photos: Path
+) -> None:
+    for index in range(5):
+        batch = {"batch_id": "b", "index": index, "size": 12}
+        metadata = {"filename": f"{index:02}.png"}
+        await tool_line.job(f"b:{index}", batch=batch, metadata=metadata)
+    _, out, text = await at_terminal(
+        environment, "submit", str(photos), "--batch", "b", "--format", "jsonl"
+    )
+    assert [f"b:{index}" for index in range(5, 12)] == [
+        json.loads(line)["job"] for line in out.splitlines()
+    ]
+    assert "5/12" in text
+    assert "12/12" in text
+
+
+async def at_terminal(environment: dict[str, str], *arguments: str) -> tuple[int | None, str, str]:
+    """Run a command whose stderr is a terminal; return its exit code, output and what is shown."""
     ours, theirs = pty.openpty()
     terminal = {**environment, "TERM": "xterm", "COLUMNS": "100"}
-    ending = asyncio.create_task(end_jobs(tool_line, ["completed"] * 12))
-    command = ("submit", str(photos), "--wait", "--format", "jsonl")
-    async with started(terminal, *command, stderr=theirs) as process:
+    async with started(terminal, *arguments, stderr=theirs) as process:
         os.close(theirs)
         shown = asyncio.create_task(asyncio.to_thread(_read_all, ours))
         out, _ = await process.communicate()
-        text = (await shown).decode()
-    await ending
-    assert 12 == len([json.loads(line) for line in out.splitlines()])
-    assert "12/12" in text
-    assert "━" in text
+        return process.returncode, out.decode(), (await shown).decode()
 
 
 def _read_all(terminal: int) -> bytes:

@@ -366,11 +366,9 @@ async def test_a_jobs_topic_made_anew_is_noticed(
         await topics.create(tool_line.kafka)
         for number in range(3):
             await tool_line.job(f"new{number}")
-        found = None
-        while found is None:
+        shown: dict[str, Shown] = {}
+        while list(shown) != ["new2", "new1", "new0"]:  # first they seem to follow the old one
             await folder.fold_next()
-            found = await folder.ask(lambda queries: queries.job("new2"))
-        page = await folder.ask(lambda queries: queries.page(limit=10))
-    assert [("new2", Shown.QUEUED), ("new1", Shown.QUEUED), ("new0", Shown.QUEUED)] == [
-        (row.job_id, row.shown) for row in page.rows
-    ]
+            page = await folder.ask(lambda queries: queries.page(limit=10))
+            shown = {row.job_id: row.shown for row in page.rows}
+    assert {Shown.QUEUED} == set(shown.values())

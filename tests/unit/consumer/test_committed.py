@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from consumer.kafka.committed import Committed, Kept
+from consumer.kafka.committed import Committed, Kept, RunProgress
 
 FULL = Kept(bookmark=812, topic_id="QeLCRaCNTouGNyYPV5J1gw", failures=100, halted=True)
 
@@ -33,6 +33,15 @@ def test_other_forms_are_read_as_far_as_they_go(metadata: str, kept: Kept) -> No
 def test_where_there_is_no_more_to_say_the_form_is_that_of_before() -> None:
     """What the version before matches."""
     assert re.fullmatch(r"status:(\d+)", Kept(bookmark=7).write())
+
+
+def test_a_runs_progress_is_kept_with_the_offset() -> None:
+    """What it was told, and how its records ended; the line's own commits have none."""
+    run = RunProgress(range(3, 900)).plus(["completed", "failed", "completed", "cancelled"])
+    written = Kept(bookmark=7, run=run).write()
+    assert written == "status:7 range:3-900 ended:2-1-1"
+    assert Kept.read(written) == Kept(bookmark=7, run=run)
+    assert Kept.read("status:7 range:3 ended:2-1-1").run is None
 
 
 def test_a_halt_ends_with_its_topic() -> None:

@@ -1,0 +1,1 @@
+"""Dead letters: read, shown, and put back onto the jobs topic."""

@@ -1,0 +1,1 @@
+"""Replay by copies: records of the jobs topic done again, as jobs of their own at its tail."""
