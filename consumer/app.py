@@ -61,7 +61,7 @@ async def consume(
     if run is not None:
         await check_topics(settings)
         await check_run(kafka, run)
-    tracing = open_tracing(settings.tracing, kafka)
+    tracing = open_tracing(settings.tracing, kafka, replays=run is not None)
     catalog = await asyncio.to_thread(load_models, settings)
     if run is None:
         await check_topics(settings)

@@ -100,20 +100,20 @@ class Line:
 
     def renew(self, kafka: KafkaSettings) -> None:
         """Settle what is in flight, leave the group, and join it again by these settings."""
-        self._kafka = kafka
+        self._kafka = kafka if self._run is None else self._run.settings(kafka)
         self._renewed.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then settle what is in flight and leave the group.
+        """Serve until `stop`, or until a replay run has come to its end; then leave the group.
 
-        A replay run sets `stop` itself when it has come to its end.
+        What is in flight is settled before.
 
         Raises:
             StartError: the operator's `from_offset` can't be used, or the run is another one.
             LaneHalted: the run has halted.
         """
         losses = 0
-        while not stop.is_set():
+        while not stop.is_set() and self.ended is None:
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)

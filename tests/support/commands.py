@@ -1,4 +1,4 @@
-"""Commands of `maskline`, run in this process, which is quicker, or started as one of their own."""
+"""Commands of `maskline`, as processes of their own."""
 
 import asyncio
 import json
@@ -7,12 +7,6 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
 from typing import Any
-
-from typer.testing import CliRunner
-
-from consumer.errors import StartError
-from producer_tools.cli.app import app
-from producer_tools.errors import ToolError
 
 SECONDS = 90
 
@@ -31,19 +25,8 @@ class Ran:
 
 
 async def run_command(*arguments: str) -> Ran:
-    """Run a command in a thread to its end. One at a time: it takes stdout and stderr."""
-    async with asyncio.timeout(SECONDS):
-        return await asyncio.to_thread(_run, arguments)
-
-
-def _run(arguments: tuple[str, ...]) -> Ran:
-    result = CliRunner().invoke(app, arguments)
-    error = result.exception
-    if isinstance(error, ToolError | StartError):
-        return Ran(error.exit_code, result.stdout, f"{result.stderr}maskline: {error}")
-    if error is not None and not isinstance(error, SystemExit):
-        raise error
-    return Ran(result.exit_code, result.stdout, result.stderr)
+    """Run a command to its end."""
+    return await end_of_command(await start_command(*arguments))
 
 
 async def start_command(*arguments: str) -> Process:
