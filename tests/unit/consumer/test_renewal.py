@@ -211,3 +211,17 @@ def test_what_the_environment_says_still_counts(
     (settings,) = given
     assert settings.kafka_username is not None
     assert settings.kafka_username.get_secret_value() == "of the environment"
+
+
+def test_a_replay_run_keeps_its_group(secret: MountedSecret) -> None:
+    """Only secrets are renewed: what the run has set stays."""
+    secret.replace({"kafka_username": "first"})
+    given: list[KafkaSettings] = []
+    run = load(KafkaSettings).model_copy(update={"consumer_group": "line-replay-friday"})
+    group = RenewedGroup(run, given.append, hide=Secrets(()).learn)
+    secret.replace({"kafka_username": "second"})
+    group.look()
+    (settings,) = given
+    assert settings.consumer_group == "line-replay-friday"
+    assert settings.kafka_username is not None
+    assert settings.kafka_username.get_secret_value() == "second"
