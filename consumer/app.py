@@ -20,7 +20,7 @@ from consumer.line.report import Report
 from consumer.line.run import Run, check_run
 from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
-from consumer.settings import Settings, renewal
+from consumer.settings import KafkaSettings, Settings, renewal
 from consumer.settings.renewal import RenewedGroup
 from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
@@ -61,7 +61,7 @@ async def consume(
     if run is not None:
         await check_topics(settings)
         await check_run(kafka, run)
-    tracing = open_tracing(settings.tracing, kafka)
+    tracing = open_tracing(settings.tracing, kafka, replays=run is not None)
     catalog = await asyncio.to_thread(load_models, settings)
     if run is None:
         await check_topics(settings)
@@ -98,7 +98,7 @@ async def consume(
         with _stopped_by_signals(stop):
             watching = (
                 asyncio.create_task(watch_loop(metrics), name="loop.watch"),
-                asyncio.create_task(_renew(settings, services, line), name="secrets.watch"),
+                asyncio.create_task(_renew(settings, kafka, services, line), name="secrets.watch"),
             )
             try:
                 await line.run(stop)
@@ -124,9 +124,8 @@ def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
     }
 
 
-async def _renew(settings: Settings, services: Services, line: Line) -> None:
-    """Take up secrets whose files change."""
-    kafka = settings.kafka
+async def _renew(settings: Settings, kafka: KafkaSettings, services: Services, line: Line) -> None:
+    """Take up secrets whose files change; `kafka` has the group that the line is in."""
     certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
     hide = services.secrets.learn
     await renewal.watch(

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from producer_tools.local import ports
@@ -22,3 +23,11 @@ settings.load_profile("any machine")
 if worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
     processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     ports._CHOICE = ports._CHOICE[int(worker) % processes :: processes]
+
+# In this order, so that no process is left with minutes of work when the others have ended.
+_LONGEST_FIRST = ("tests/integration/laboratory/", "tests/e2e/", "tests/integration/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files begin first whose tests take longest."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(each) for each in _LONGEST_FIRST])

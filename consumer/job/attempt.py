@@ -15,6 +15,7 @@ from consumer.job.record import Record
 from consumer.job.services import Services
 from consumer.job.turns import Turn
 from consumer.telemetry.secrets import Secrets
+from schemas import redrive
 from schemas.errors import InvalidMessage
 from schemas.job import Job
 from schemas.status import ErrorCode, ErrorInfo, ModelInfo, Result, TimingsMs
@@ -279,7 +280,7 @@ class Attempt:
 
 def _repeats(record: Record, job: Job) -> str:
     """Say how the job repeats an earlier one, if it does."""
-    redriven = any(name == "mask-redrive-of" for name, _ in record.headers)
+    redriven = any(name == redrive.OF for name, _ in record.headers)
     return "redrive" if redriven else "replay" if job.replay_of is not None else ""
 
 

@@ -117,6 +117,8 @@ class Line:
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
+                if self.ended is not None:  # what ends a membership for a renewal isn't `stop`
+                    stop.set()
             except (StartError, LaneHalted):
                 raise
             except Exception as error:

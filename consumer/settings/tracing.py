@@ -1,7 +1,5 @@
 """Where traces go."""
 
-from typing import Literal
-
 from consumer.settings.addresses import Endpoint
 from consumer.settings.group import SettingsGroup
 
@@ -10,4 +8,3 @@ class TracingSettings(SettingsGroup):
     """OpenTelemetry's own variables that decide whether there are traces; it reads the rest."""
 
     otel_exporter_otlp_endpoint: Endpoint | None = None
-    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"

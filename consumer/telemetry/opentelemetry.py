@@ -154,9 +154,12 @@ class _Trace(_Span, Trace):
 class OpenTelemetry(Tracing):
     """Makes traces and sends them."""
 
-    def __init__(self, exporter: SpanExporter, kafka: KafkaSettings) -> None:
+    def __init__(
+        self, exporter: SpanExporter, kafka: KafkaSettings, *, replays: bool = False
+    ) -> None:
         """OpenTelemetry's own variables say the sampler, the resource and the queue."""
         self._kafka = kafka
+        self._replays = replays
         own = {"service.name": SERVICE, "service.version": version("maskline")}
         # The variables come after ours, and replace them.
         self._provider = TracerProvider(
@@ -167,11 +170,11 @@ class OpenTelemetry(Tracing):
         self._tracer = self._provider.get_tracer("maskline", version("maskline"))
 
     @classmethod
-    def of_environment(cls, kafka: KafkaSettings) -> "OpenTelemetry":
+    def of_environment(cls, kafka: KafkaSettings, *, replays: bool) -> "OpenTelemetry":
         """Send to `OTEL_EXPORTER_OTLP_ENDPOINT`, by no proxy."""
         session = requests.Session()
         session.trust_env = False
-        return cls(OTLPSpanExporter(session=session), kafka)
+        return cls(OTLPSpanExporter(session=session), kafka, replays=replays)
 
     def attempt(self, topic: str, *, parent: str | None, **facts: Value) -> Trace:
         """Begin the trace of an attempt at a job of the topic."""
@@ -183,7 +186,10 @@ class OpenTelemetry(Tracing):
         span = self._tracer.start_span(
             f"process {topic}", _context(parent), kind=SpanKind.CONSUMER, attributes=attributes
         )
-        return _Trace(self._tracer, span, original=parent, send=self._kafka.status_topic)
+        trace = _Trace(self._tracer, span, original=parent, send=self._kafka.status_topic)
+        if self._replays:
+            trace.repeats("replay")
+        return trace
 
     def submission(self, topic: str, *, parent: str | None) -> Trace:
         """Begin the trace of a job that is submitted."""

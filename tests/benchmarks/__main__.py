@@ -11,6 +11,7 @@ view      the view of a million jobs: folding, memory and answers: takes minutes
 replays   how soon a replay run starts, and what live jobs feel of replays: only when named
 memory    resident memory over 3,000 jobs, its slope and bound: takes minutes, so only when named
 gateway   submits and status calls a second through the HTTP gateway: only when named
+traces    processor time a photo with traces on, against without: only when named
 against   processor time a photo, this checkout against another (--checkout): only when named
 """
 
@@ -38,6 +39,7 @@ from tests.benchmarks import (
     speed,
     stages,
     standby,
+    traces,
     view,
 )
 from tests.benchmarks.photos import photos
@@ -53,6 +55,7 @@ NAMES = (
     "replays",
     "memory",
     "gateway",
+    "traces",
     "against",
 )
 
@@ -114,12 +117,16 @@ def run(given: argparse.Namespace) -> None:
             elif name in _OF_MANY:
                 _OF_MANY[name](stack, given.jobs)
             else:
-                against.measure(
-                    stack,
-                    photos(given.photos, given.count),
-                    checkout=given.checkout,
-                    rounds=given.rounds,
-                )
+                _compare(name, stack, given)
+
+
+def _compare(name: str, stack: LocalStack, given: argparse.Namespace) -> None:
+    """Measure one consumer against another."""
+    pictures = photos(given.photos, given.count)
+    if name == "traces":
+        traces.measure(stack, pictures, rounds=given.rounds)
+    else:
+        against.measure(stack, pictures, checkout=given.checkout, rounds=given.rounds)
 
 
 _OF_MANY: dict[str, Callable[[LocalStack, int | None], object]] = {

@@ -104,6 +104,7 @@ def test_a_wrong_value_is_refused_with_its_sentence(helm: Helm) -> None:
         ({"config": {"MASK_ASSET_URL": "http://a"}}, "are the same setting: keep one of them"),
         ({"kafka": {"tls": {"existingSecret": "x"}}}, "set config.KAFKA_SECURITY_PROTOCOL to SSL"),
         ({"config": {"HEALTH_PORT": 0}}, "config.HEALTH_PORT is 0, any port"),
+        ({"gateway": {"enabled": True}, "config": {"PORT": 0}}, "config.PORT is 0, any port"),
         (
             {"gateway": {"enabled": True}, "config": {"VIEW_FILE": "/view/view.db"}},
             "so name one more folder",
@@ -124,8 +125,8 @@ def _sample(setting: Setting) -> Any:
     if setting.name in SAMPLES:
         return SAMPLES[setting.name]
     rule = setting.rule.get("anyOf", [setting.rule])[0]
-    if "enum" in rule:
-        return rule["enum"][-1]
+    if "const" in rule or "enum" in rule:
+        return rule.get("const") or rule["enum"][-1]
     if rule["type"] in ("integer", "number"):
         return int(rule.get("maximum", 4000))
     return "kept"

@@ -16,6 +16,8 @@ from tests.page.stand_in import StandIn, event
 BEHIND = 1000
 EVENTS_A_SECOND = 20
 SECONDS = 8
+JOBS_A_MINUTE = 60
+LAST = "the last one"
 FRAME_MS = 100
 MOST_BYTES = 150 * 1024 * 1024
 
@@ -109,7 +111,7 @@ def chromium_pid(page: Page) -> int:
 
 
 def test_an_hour_leaves_no_more_behind_than_ten_minutes(browser: Browser) -> None:
-    """The page's clock runs fast; an hour's minutes bring 20 jobs each."""
+    """The page's clock runs fast; each minute of the hour brings 60 jobs."""
     with StandIn(busy(("front.jpg",)), [plain_pictures()]) as gateway, tab(browser) as it:
         it.page.clock.install()
         it.page.goto(gateway.url)
@@ -118,16 +120,16 @@ def test_an_hour_leaves_no_more_behind_than_ten_minutes(browser: Browser) -> Non
         line = Line(gateway)
         figures = {}
         for minute in range(60):
-            for _ in range(20):
+            for _ in range(JOBS_A_MINUTE):
                 line.tell()
-            it.page.clock.run_for(8_000)
-            it.page.clock.fast_forward(52_000)
+            for _ in range(2):
+                it.page.clock.run_for(4_000)
+                it.page.clock.fast_forward(26_000)
             if minute in (9, 59):
                 figures[minute] = metrics(it.page)
-        last = event(job(99_999, "last.jpg"), "failed", error=ERROR | {"message": "the last one"})
-        gateway.emit(last)
-        it.page.clock.run_for(2_000)
-        expect(it.page.locator("#failures")).to_contain_text("the last one")
+        gateway.emit(event(job(99_999, "last.jpg"), "failed", error=ERROR | {"message": LAST}))
+        while LAST not in it.page.locator("#failures").inner_text():  # as long as pytest lets it
+            it.page.clock.run_for(1_000)
         for name in ("JSHeapUsedSize", "Nodes", "JSEventListeners"):
             print(f"{name}: {figures[9][name]:.0f} after 10 minutes, {figures[59][name]:.0f}")
         assert figures[59]["Nodes"] <= 1.1 * figures[9]["Nodes"]

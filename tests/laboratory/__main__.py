@@ -125,6 +125,8 @@ def _run(asked: Asked, folder: Path | None) -> RunReport:
     with tempfile.TemporaryDirectory(prefix="maskline-faults-") as temporary:
         place = folder or Path(temporary)
         place.mkdir(parents=True, exist_ok=True)
+        if any(place.glob("consumer-*.log")):
+            raise typer.BadParameter(f"{place} has logs of another run, which would be judged, too")
         make = ClusterStack if asked.get("schedule") == "cluster" else ProxiedStack
         with make(folder=place / "stack") as stack:
             seed = asked["seed"]

@@ -121,9 +121,14 @@ def _spread(values: Sequence[float], digits: str) -> str:
 
 
 def _seeds(seeds: Iterable[int]) -> str:
-    ordered = sorted(seeds)
-    together = ordered[-1] - ordered[0] == len(ordered) - 1 > 0
-    return f"{ordered[0]} to {ordered[-1]}" if together else ", ".join(map(str, ordered))
+    """Seeds that follow on each other share a word."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]} to {run[-1]}" if run[1:] else f"{run[0]}" for run in runs)
 
 
 def _clock(seconds: float) -> str:

@@ -28,6 +28,8 @@ _STATES = {"queued": [], "processing": ["processing"], "retrying": ["processing"
 class StandIn:
     """Serves the page and its calls from a thread, as a context manager."""
 
+    # The overview is the scene as it is, so the page must add all events that it has heard.
+
     def __init__(self, scene: JsonObject, pictures: Sequence[Pictures]) -> None:
         self.scene = scene
         self.pictures = pictures
@@ -133,7 +135,7 @@ class StandIn:
     async def _overview(self, request: Request) -> Response:
         if self.problem is not None:
             return JSONResponse({"detail": self.problem}, 503)
-        scene = self.scene | {"now": ago(0), "events_before": self._next + 1}
+        scene = self.scene | {"now": ago(0), "events_before": 0}
         return self._refused(request) or JSONResponse(scene)
 
     async def _health(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ const ENDED = new Set(["completed", "failed", "cancelled", "refused"]);
 const WORDS = {
   waiting: "waits to be sent",
   sending: "is being sent",
-  later: "is sent again soon:",
+  later: "is sent again soon",
   queued: "queued",
   processing: "under way",
   retrying: "under way, and waits for a service",
@@ -176,7 +176,7 @@ function updateRow(element, upload) {
   bar.hidden = !["waiting", "sending", "later"].includes(upload.state);
   if (bar.value !== upload.sent) bar.value = upload.sent;
   const words = WORDS[upload.state] ?? "";
-  setText(element.querySelector(".state"), upload.why ? `${words} ${upload.why}`.trim() : words);
+  setText(element.querySelector(".state"), [words, upload.why].filter(Boolean).join(": "));
   if (upload.job_id === null) return;
   const link = element.querySelector("a");
   if (!link.href) link.href = `#/job/${encodeURIComponent(upload.job_id)}`;

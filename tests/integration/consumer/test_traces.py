@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from consumer.errors import StartError
 from consumer.settings import KafkaSettings, TracingSettings, load
@@ -119,20 +120,20 @@ async def test_a_collector_that_hangs_costs_nothing_but_spans(bench: Bench) -> N
         assert time.monotonic() - begin < 10
 
 
-def test_a_repeated_job_links_to_the_original() -> None:
-    """Whether by a replay or by a redrive."""
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
+@pytest.mark.parametrize("how", ["redrive", "replay"])
+def test_a_repeated_job_links_to_the_original(how: str) -> None:
+    """By a redrive, or in a replay run, where all are repeated."""
     spans = InMemorySpanExporter()
-    made = OpenTelemetry(spans, load(KafkaSettings))
+    made = OpenTelemetry(spans, load(KafkaSettings), replays=how == "replay")
     original = f"00-{'ab' * 16}-{'cd' * 8}-01"
     attempt = made.attempt("mask.jobs", parent=original)
-    attempt.repeats("redrive")
+    if how == "redrive":
+        attempt.repeats(how)
     attempt.settle(seconds=0.1, jobs=1)
     made.close()
     (link,) = spans.get_finished_spans()[-1].links
     assert f"{link.context.trace_id:032x}" == "ab" * 16
-    assert dict(link.attributes or {}) == {"mask.repeats": "redrive"}
+    assert dict(link.attributes or {}) == {"mask.repeats": how}
 
 
 def test_without_the_extra_the_consumer_says_what_to_install(
@@ -150,4 +151,4 @@ def test_without_the_extra_the_consumer_says_what_to_install(
     assert raised.value.exit_code == 2
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     with pytest.raises(StartError, match="OTEL_EXPORTER_OTLP_PROTOCOL"):
-        load(TracingSettings)
+        traces.open_tracing(load(TracingSettings), load(KafkaSettings))

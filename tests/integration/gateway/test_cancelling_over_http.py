@@ -13,7 +13,7 @@ import pytest
 from producer_tools.local.consumer_process import ConsumerProcess
 from producer_tools.local.gateway_process import GatewayProcess
 from producer_tools.local.stack import LocalStack
-from tests.integration.gateway.conftest import PHOTO, Line, new_line, until
+from tests.support.gateway_line import PHOTO, Line, new_line, until
 from tests.support.models import TRIVIAL
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.gateway.conftest import PHOTO, Line
+from tests.support.gateway_line import PHOTO, Line
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from schemas.status import Result
-from tests.integration.gateway.conftest import KEYS, PHOTO, Line, until
+from tests.support.gateway_line import KEYS, PHOTO, Line, until
 from tests.support.photos import saved, stripes
 
 pytestmark = pytest.mark.integration

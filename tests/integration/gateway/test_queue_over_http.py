@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.gateway.conftest import PHOTO, SMALL_QUEUE, Line, until
+from tests.support.gateway_line import PHOTO, SMALL_QUEUE, Line, until
 from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gateway.conftest import KEYS, PHOTO, Line
+from tests.support.gateway_line import KEYS, PHOTO, Line
 
 pytestmark = pytest.mark.integration
 

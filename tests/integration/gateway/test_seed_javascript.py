@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gateway.conftest import PAGE_PORT, PHOTO, Line
+from tests.support.gateway_line import PAGE_PORT, PHOTO, Line
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 EXAMPLE = Path(__file__).with_name("examples") / "seed2_frontend.js.txt"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.integration.gateway.conftest import KEYS, ORIGIN, PHOTO, Line, until
+from tests.support.gateway_line import KEYS, ORIGIN, PHOTO, Line, until
 from tests.support.photos import read, saved, stripes
 
 pytestmark = pytest.mark.integration

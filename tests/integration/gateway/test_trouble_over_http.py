@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 
 from producer_tools.local.gateway_process import GatewayProcess
 from producer_tools.local.stack import LocalStack
-from tests.integration.gateway.conftest import PHOTO, Line, new_line, until
+from tests.support.gateway_line import PHOTO, Line, new_line, until
 from tests.support.models import TRIVIAL
 from tests.support.topics import read_topic
 
@@ -129,3 +131,17 @@ def test_a_gateway_killed_under_load(mortal: Line) -> None:
     with mortal.client() as client:
         last = [client.get(f"/queue/job/{each}").status_code for each in accepted[-20:]]
     assert set(last) == {200}
+    _end_with_a_stream(mortal)
+
+
+def _end_with_a_stream(line: Line) -> None:
+    """SIGTERM ends a stream, and the gateway."""
+    with socket.create_connection(("127.0.0.1", line.gateway.port), 30) as stream:
+        stream.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        read = b""
+        while b": open" not in read:
+            read += stream.recv(1000)
+        line.gateway.child.signal(signal.SIGTERM)
+        while stream.recv(1000):
+            pass
+    until(lambda: not line.gateway.child.running)

@@ -39,6 +39,13 @@ class Site:
     keyed: GatewayProcess
     consumer: ConsumerProcess
     environment: dict[str, str]
+    works: bool = False
+
+    def work(self) -> None:
+        """Start the consumer, if it isn't yet."""
+        if not self.works:
+            self.consumer.launch()
+            self.works = True
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,13 @@ def site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield site
 
 
+@pytest.fixture
+def working(site: Site) -> Site:
+    """The line, with its consumer."""
+    site.work()
+    return site
+
+
 def entered(it: Tab, gateway: GatewayProcess, key: str | None = None) -> Page:
     """Open the page, with a key where it asks for one."""
     it.page.goto(gateway.url)
@@ -107,7 +121,7 @@ def test_photos_become_masks_and_one_is_cancelled(browser: Browser, site: Site) 
             row.get_by_role("button", name="Yes, cancel it").click()
             expect(row).to_contain_text("cancelled")
             expect(page.locator("#line-word")).to_have_text("Stopped")
-        site.consumer.launch()
+        site.work()
         for it, _, key, name in tabs:
             page = it.page
             kept = page.locator("#uploads > li").filter(has_text=f"{name}-kept.png")
@@ -125,11 +139,11 @@ def test_photos_become_masks_and_one_is_cancelled(browser: Browser, site: Site) 
 
 
 def test_a_dropped_photo_that_is_none_is_a_failure_with_advice(
-    browser: Browser, site: Site
+    browser: Browser, working: Site
 ) -> None:
     """The page says why, and what to do."""
     with tab(browser) as it:
-        page = entered(it, site.open)
+        page = entered(it, working.open)
         page.evaluate(DROP, ["words.png", "d29yZHM="])
         failure = page.locator("#failures > li").filter(has_text="words.png")
         expect(failure).to_contain_text("unsupported_format")
@@ -138,11 +152,11 @@ def test_a_dropped_photo_that_is_none_is_a_failure_with_advice(
 
 
 def test_a_held_line_says_what_it_waits_for(
-    browser: Browser, site: Site, stack: LocalStack
+    browser: Browser, working: Site, stack: LocalStack
 ) -> None:
     """And goes on without a reload."""
     with tab(browser) as it:
-        page = entered(it, site.open)
+        page = entered(it, working.open)
         stack.mask_assets.misbehave(mode="status", status=401)
         try:
             submit(page, "held.png")
@@ -159,21 +173,21 @@ def test_a_held_line_says_what_it_waits_for(
 
 
 def test_a_gateway_that_is_gone_for_a_while_is_caught_up_with(
-    browser: Browser, site: Site, tmp_path: Path
+    browser: Browser, working: Site, tmp_path: Path
 ) -> None:
     """The page says since when; what was done meanwhile comes without a reload."""
     photo = tmp_path / "meanwhile.png"
     photo.write_bytes(saved(stripes()))
     with tab(browser) as it:
-        page = entered(it, site.open)
+        page = entered(it, working.open)
         page.evaluate("window.notReloaded = true")
-        site.open.kill()
+        working.open.kill()
         expect(page.locator("#banner")).to_contain_text("Connection lost at")
-        submitted = maskline("submit", str(photo), "--wait", environment=site.environment)
+        submitted = maskline("submit", str(photo), "--wait", environment=working.environment)
         assert submitted.returncode == 0, submitted.stderr
         page.wait_for_timeout(1000 * LOST_SECONDS)  # the length is what is asked for
         expect(page.locator("#line-word")).to_contain_text("Was")
-        site.open.restart()
+        working.open.restart()
         expect(page.locator("#banner")).to_be_hidden()
         expect(page.locator("#results")).to_contain_text("meanwhile.png")
         assert page.evaluate("window.notReloaded")
@@ -181,10 +195,12 @@ def test_a_gateway_that_is_gone_for_a_while_is_caught_up_with(
         assert it.complaints == []
 
 
-def test_the_stand_in_says_what_the_gateway_says(browser: Browser, site: Site) -> None:
+def test_the_stand_in_says_what_the_gateway_says(browser: Browser, working: Site) -> None:
     """The other tests of the page trust in its overview and its story of a job."""
     with tab(browser) as it:
-        page = entered(it, site.open)
+        page = entered(it, working.open)
+        submit(page, "asked-for.png")
+        expect(page.locator("#uploads > li")).to_contain_text("done")
         script = "async (path) => (await fetch(path)).json()"
         overview: JsonObject = page.evaluate(script, "api/v1/overview")
         ours = busy(("a.jpg",))

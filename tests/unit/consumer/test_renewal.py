@@ -1,12 +1,16 @@
 """Secrets whose files are replaced are taken up while the process runs, and hidden."""
 
 import asyncio
+import base64
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
+from consumer.job.signing import signed_payload
 from consumer.s3.fetch import Images
 from consumer.settings import (
     CallbackSettings,
@@ -94,6 +98,23 @@ async def test_the_callbacks_secret_is_taken_up_by_a_job_that_holds(
     first, second = receiver.requests
     assert first.body == second.body
     assert hidden.hide("the next one") == "***"
+
+
+async def test_the_secret_that_signs_is_taken_up(
+    secret: MountedSecret, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next post is signed with it."""
+    old, new = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
+    secret.replace({"callback_signing_secret": old})
+    async with open_callback(monkeypatch, f"{receiver.origin}/masks") as opened:
+        group = RenewedGroup(load(CallbackSettings), opened.callback.renew, hide=Secrets(()).learn)
+        await opened.post()
+        secret.replace({"callback_signing_secret": new})
+        group.look()
+        await opened.post()
+    for request, key in zip(receiver.requests, (old, new), strict=True):
+        digest = hashlib.sha256(request.body).hexdigest()
+        Webhook(key).verify(signed_payload(digest), dict(request.headers))
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 70_000, "in two\nlines"])
@@ -190,3 +211,17 @@ def test_what_the_environment_says_still_counts(
     (settings,) = given
     assert settings.kafka_username is not None
     assert settings.kafka_username.get_secret_value() == "of the environment"
+
+
+def test_a_replay_run_keeps_its_group(secret: MountedSecret) -> None:
+    """Only secrets are renewed: what the run has set stays."""
+    secret.replace({"kafka_username": "first"})
+    given: list[KafkaSettings] = []
+    run = load(KafkaSettings).model_copy(update={"consumer_group": "line-replay-friday"})
+    group = RenewedGroup(run, given.append, hide=Secrets(()).learn)
+    secret.replace({"kafka_username": "second"})
+    group.look()
+    (settings,) = given
+    assert settings.consumer_group == "line-replay-friday"
+    assert settings.kafka_username is not None
+    assert settings.kafka_username.get_secret_value() == "second"

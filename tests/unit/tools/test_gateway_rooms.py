@@ -5,19 +5,26 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 
+from consumer.settings import KafkaSettings
+from producer_tools.errors import DiskFullError
 from producer_tools.gateway.access import Access
 from producer_tools.gateway.form import Limits, read_form
 from producer_tools.gateway.guard import Guard
+from producer_tools.gateway.keeper import Keeper
 from producer_tools.gateway.metrics import Metrics
+from producer_tools.gateway.queue import seconds_per_record
 from producer_tools.gateway.refusal import Refused
 from producer_tools.gateway.sizes import duration, megabytes
 from producer_tools.gateway.spool import SPARE_BYTES, Spool
+from producer_tools.view.queries import Page, Queries
+from producer_tools.view.rows import Row
+from producer_tools.view.tables import Shown
 
 LIMITS = Limits(file_field="image", files=1, file_bytes=1000, body_bytes=1000)
 
@@ -145,3 +152,39 @@ def test_sizes_and_durations_in_words() -> None:
     assert [megabytes(10 * 1_048_576), megabytes(15_938_355)] == ["10MB", "15.2MB"]
     found = [duration(each) for each in (3600, 7200, 60, 90, 1, 0)]
     assert found == ["1 hour", "2 hours", "1 minute", "90 seconds", "1 second", "0 seconds"]
+
+
+def test_a_view_without_room_is_507(tmp_path: Path) -> None:
+    """One that is only behind is 503; both say it, and when to come again."""
+    keeper = Keeper(KafkaSettings.model_construct(), tmp_path / "view.db")
+    with pytest.raises(Refused) as behind:
+        keeper.check()
+    keeper._note(DiskFullError("There is no room for VIEW_FILE"))
+    with pytest.raises(Refused) as full:
+        keeper.check()
+    assert (503, 507) == (behind.value.status, full.value.status)
+    assert full.value.response().headers["retry-after"]
+    assert "VIEW_FILE" in full.value.detail
+
+
+@pytest.mark.parametrize(
+    ("ends", "each"),
+    [
+        ([(0, 1000), (0, 2000), (0, 3000)], 1.0),
+        ([(0, 1000), (5000, 6000)], 1.0),  # between the two there was nothing to do
+        ([], None),
+    ],
+)
+def test_the_pace_leaves_out_idle_time(ends: list[tuple[int, int]], each: float | None) -> None:
+    class Ended:
+        def page(self, _states: object, *, limit: int) -> Page:
+            rows = [
+                Row(
+                    *(offset, offset, Shown.COMPLETED, True, False, False, "j", "u", None, None),
+                    *(record_ms, None, record_ms, ended_ms, 1, None, None),
+                )
+                for offset, (record_ms, ended_ms) in enumerate(ends)
+            ]
+            return Page(len(rows), rows[::-1][:limit])
+
+    assert seconds_per_record(cast("Queries", Ended()), now=lambda: 10.0) == each
