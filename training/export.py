@@ -2,7 +2,8 @@
 
 Batch norm is folded into the convolutions, and weights are stored as float16 (`--light`: float32).
 Height and width stay open; they must be multiples of 32. What goes out looks at the photo at two
-sizes and takes the mean: large for the outlines, small for what is a coat and what a dress.
+sizes and takes a mean: large for the outlines, small for what is a coat and what a dress. So the
+small look has less to say where the photo isn't street fashion.
 """
 
 from __future__ import annotations
@@ -20,27 +21,37 @@ from torch.nn import functional as F  # noqa: N812  the name that every torch re
 
 from training.network import BodyRegions, Light, folded
 
-TENTHS = (10, 6)  # of the input's sides: the sizes that the network looks at
+SMALL_TENTHS = 6  # of the input's sides: what the second look sees
+FASHION_SHARE, PEOPLE_SHARE = 0.5, 0.2  # of the second look in the mean, by the gate
+DOUBT = 0.3  # added to the background's logit, times the gate: fewer people where nobody is
 _LARGE = 1024  # values: smaller weights, such as biases, stay float32
 
 
 class Shipped(nn.Module):
     """The network as it goes out: enlarging its logits loses less than enlarging shares later."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Light | BodyRegions) -> None:
         super().__init__()
         self.network = folded(network)
+        self.doubt = torch.tensor([DOUBT, 0.0, 0.0, 0.0]).reshape(1, 4, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The mean of the logits over both sizes, at half the image's size."""
+        """The mean of the logits over both sizes, weighted, at half the image's size."""
         sides = image.shape[2:]
-        seen = []
-        for tenths in TENTHS:
-            # In whole numbers, which stay open in the graph; to the nearest multiple of 32.
-            smaller = [(side * tenths // 10 + 16) // 32 * 32 for side in sides]
-            logits = self.network(image if tenths == 10 else _resized(image, smaller))
-            seen.append(_resized(logits, [side // 2 for side in sides]))
-        return torch.stack(seen).mean(0)
+        half = [side // 2 for side in sides]
+        # In whole numbers, which stay open in the graph; to the nearest multiple of 32.
+        smaller = [(side * SMALL_TENTHS // 10 + 16) // 32 * 32 for side in sides]
+        large, gate = self._look(image)
+        small, _ = self._look(_resized(image, smaller))
+        share = FASHION_SHARE + (PEOPLE_SHARE - FASHION_SHARE) * gate
+        mean = (1 - share) * _resized(large, half) + share * _resized(small, half)
+        return mean + gate * self.doubt
+
+    def _look(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and how far the photo is from street fashion, 0 to 1."""
+        if isinstance(self.network, BodyRegions):
+            return self.network.gated(image)
+        return self.network(image), torch.zeros(1, 1, 1, 1)
 
 
 def _resized(x: Tensor, sides: list[int]) -> Tensor:

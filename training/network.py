@@ -286,8 +286,8 @@ class BodyRegions(nn.Module):
         light8, light4 = self.light.features(x)
         return torch.cat([self.parts(x), _doubled(self.people(x)), light8], 1), light4
 
-    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the classes and of the garments, which only training asks for.
+    def _everything(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of the classes and of the garments, and the gate.
 
         What the whole photo says decides how far the light network is left alone.
         """
@@ -298,7 +298,17 @@ class BodyRegions(nn.Module):
         x = x + F.relu(self.mix8(x))
         x = F.relu(self.join4(torch.cat([_doubled(x), light4], 1)))
         x = x + F.relu(self.mix4(x))
-        return self.light.logits(light4) + gate * self.logits(x), self.garments(x)
+        return self.light.logits(light4) + gate * self.logits(x), self.garments(x), gate
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the classes and of the garments, which only training asks for."""
+        logits, garments, _ = self._everything(x)
+        return logits, garments
+
+    def gated(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the classes, and the gate, B x 1 x 1 x 1: near 0 for street fashion."""
+        logits, _, gate = self._everything(x)
+        return logits, gate
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the classes, B x 4 x H/4 x W/4."""

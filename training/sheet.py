@@ -25,13 +25,14 @@ class Shown:
 
 
 def portraits() -> list[Pixels]:
-    """The demo's two photos: matplotlib's Grace Hopper and scikit-image's astronaut."""
+    """The demo's photos: matplotlib's Grace Hopper, scikit-image's astronaut and camera man."""
     import matplotlib.cbook
     import skimage
 
-    astronaut = Path(skimage.__file__).parent / "data" / "astronaut.png"
-    hopper = str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-    return [np.asarray(Image.open(file).convert("RGB")) for file in (hopper, astronaut)]
+    bundled = Path(skimage.__file__).parent / "data"
+    hopper = Path(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    files = (hopper, bundled / "astronaut.png", bundled / "camera.png")
+    return [np.asarray(Image.open(file).convert("RGB")) for file in files]
 
 
 def sheet(kinds: Mapping[str, Sequence[Shown]], *, columns: int = 4) -> Image.Image:

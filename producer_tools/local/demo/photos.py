@@ -1,4 +1,4 @@
-"""Finds the demo's photos: the user's own, or public-domain photos in installed packages."""
+"""Finds the demo's photos: the user's own, or free ones in installed packages."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -8,9 +8,11 @@ from producer_tools.local.errors import NoPhotosError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
-# NASA's portrait of Eileen Collins and the US Navy's of Grace Hopper, both in the public domain.
+# NASA's portrait of Eileen Collins and the US Navy's of Grace Hopper, in the public domain, and
+# Lav Varshney's photo of a man at work, CC0: from the side, in a coat, cut off at the knees.
 _IN_PACKAGES = (
     ("skimage", "data/astronaut.png"),
+    ("skimage", "data/camera.png"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
 )
 
@@ -44,7 +46,7 @@ def _is_photo(file: Path) -> bool:
 
 
 def demo_photos() -> list[Path]:
-    """Return the public-domain photos in installed packages, without importing the packages.
+    """Return the free photos in installed packages, without importing the packages.
 
     Raises:
         NoPhotosError: None of the packages is installed.

@@ -12,7 +12,8 @@ from producer_tools.local.errors import NoPhotosError
 
 def test_without_arguments_the_photos_of_installed_packages_are_found() -> None:
     """The first run needs nothing from its user."""
-    assert [photo.name for photo in photos.find_photos()] == ["astronaut.png", "grace_hopper.jpg"]
+    names = [photo.name for photo in photos.find_photos()]
+    assert names == ["astronaut.png", "camera.png", "grace_hopper.jpg"]
 
 
 def test_the_packages_are_not_imported() -> None:

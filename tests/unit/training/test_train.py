@@ -18,6 +18,31 @@ network = pytest.importorskip("training.network")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own
 
 
+def test_the_documented_command_begins_from_published_networks(
+    fashion: Path, crowd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate is fitted, the decoder learns, and the three encoders stay as they came.
+
+    BodyPix's and DeepLab's files aren't in this project, so their weights are random here.
+    """
+    monkeypatch.setattr(origins, "load_bodypix", lambda *_: None)
+    monkeypatch.setattr(origins, "load_deeplab", lambda *_: None)
+    light = WEIGHTS / "body-regions-light.onnx"
+    options = [
+        "--data", str(fashion), "--people", str(crowd), "--light", str(light),
+        "--teachers", str(tmp_path), "--steps", "2", "--seed", "1", "--threads", "1",
+    ]  # fmt: skip
+    torch.manual_seed(1)
+    begun = origins.begin(light, tmp_path, tmp_path).state_dict()
+    train.main([*options, "--out", str(tmp_path)])
+    learned = torch.load(tmp_path / "checkpoint.pt")["network"]
+    changed = {
+        name.split(".")[0] for name, value in begun.items() if not torch.equal(value, learned[name])
+    }
+    assert {"gate", "logits"} <= changed
+    assert not {"light", "parts", "people"} & changed
+
+
 @pytest.fixture
 def command(fashion: Path, crowd: Path, tmp_path: Path) -> list[str]:
     start = str(WEIGHTS / "body-regions.onnx")
