@@ -115,7 +115,12 @@ class Gathering:
         )
         return Evidence(
             topic=line.jobs,
-            jobs=await read_topic(bootstrap, line.jobs),
+            # A transaction's marker that lies before such a record looks as unreadable as it.
+            jobs=tuple(
+                job
+                for job in await read_topic(bootstrap, line.jobs)
+                if not job.unreadable or job.offset in foreseen
+            ),
             foreseen=foreseen,
             committed=tuple(map(read_event, committed)),
             uncommitted=tuple(map(read_event, uncommitted)),

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 LONGEST_ANSWER = 10.5
 KILLS = int(os.environ.get("GATEWAY_KILLS", "3"))
-"""20 take two minutes: `GATEWAY_KILLS=20 make test ARGS="-k killed_under_load"`."""
+"""20 take some minutes: `GATEWAY_KILLS=20 make test ARGS="-k killed_under_load"`."""
 
 
 def submit(client: httpx.Client) -> httpx.Response:
