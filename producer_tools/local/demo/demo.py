@@ -131,14 +131,6 @@ def _show(results: Sequence[DemoResult], *, out: Path, timeout: float, output: F
     return int(any(result.state != "completed" for result in results))
 
 
-def run_demo(
-    photos: Sequence[Path], *, out: Path, timeout: float, console: Console
-) -> list[DemoResult]:
-    """Process the photos, and return what became of them. See `demo_running`."""
-    with demo_running(photos, out=out, timeout=timeout, console=console) as (results, _):
-        return results
-
-
 @contextmanager
 def demo_running(
     photos: Sequence[Path], *, out: Path, timeout: float, console: Console

@@ -1,7 +1,8 @@
 """What the demo shows people: its exit codes, its table, and where things are."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,13 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
     (tmp_path / LOG).write_text("the last words\n")
 
     def run(ends: Sequence[State | None] | BaseException) -> int:
-        def run_demo(*_: object, **__: object) -> list[DemoResult]:
+        @contextmanager
+        def demo_running(*_: object, **__: object) -> Iterator[tuple[list[DemoResult], None]]:
             if isinstance(ends, BaseException):
                 raise ends
-            return [shown(f"photo-{index}", end) for index, end in enumerate(ends)]
+            yield [shown(f"photo-{index}", end) for index, end in enumerate(ends)], None
 
-        monkeypatch.setattr(module, "run_demo", run_demo)
+        monkeypatch.setattr(module, "demo_running", demo_running)
         return demo([photo], out=tmp_path, timeout=9, output=Format.jsonl)
 
     return run
