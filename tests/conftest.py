@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, settings
 
 from producer_tools.local import ports
 
-# A shell starts its background jobs with SIGINT ignored, and a child would inherit that: the tests
-# that press Ctrl-C would wait for ever. A signal that is handled here is a default one in a child.
+# A shell starts its background jobs with SIGINT ignored, and nohup ignores SIGHUP. A child would
+# inherit that, and the tests that send them would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile(

@@ -81,7 +81,7 @@ def test_without_photos_it_takes_those_of_installed_packages(tmp_path: Path) -> 
         [*COMMAND, "--out", str(out)], capture_output=True, text=True, timeout=SECONDS
     )
     assert 0 == ran.returncode, ran.stderr
-    assert 4 == len(list((out / "masks").iterdir()))
+    assert 6 == len(list((out / "masks").iterdir()))
     assert (out / "contact-sheet.png").is_file()
 
 

@@ -11,6 +11,7 @@ from consumer.job.attempt import RETRIES_PUBLISHED, Attempt
 from consumer.job.record import Record
 from consumer.line.ledger import Ledger
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.tracing import NO_TRACING
 from schemas.status import StatusEvent
 
 AWAY = Unavailable("storage_unavailable", "S3 is away", stage="fetch")
@@ -39,7 +40,7 @@ def publisher() -> Publisher:
 @pytest.fixture
 def waiting(publisher: Publisher) -> Attempt:
     """An attempt whose job waits."""
-    services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()))
+    services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()), tracing=NO_TRACING)
     one = Attempt(RECORD, services=services, publisher=publisher, ledger=Ledger())
     one.read()
     return one
@@ -72,6 +73,6 @@ def test_the_producers_own_is_not_kept() -> None:
     """It may be as large as the record."""
     value = b'{"job_id":"a","user_id":"u","image":"s3://b/k","metadata":{"x":"y"}}'
     record = Record("mask.jobs", 0, 7, 0, b"k", value, ())
-    services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()))
+    services: Any = SimpleNamespace(max_attempts=3, secrets=Secrets(()), tracing=NO_TRACING)
     one = Attempt(record, services=services, publisher=Publisher(), ledger=Ledger())
     assert one.read().metadata == {}
