@@ -10,6 +10,7 @@ import numpy as np
 
 from segmentation.deadline import Deadline
 from segmentation.errors import UnsupportedOutput
+from segmentation.masks.confidence import without_unsure
 from segmentation.masks.masks import Mask, body_masks, enlarge, seg_map
 from segmentation.masks.matte import matte_plane
 from segmentation.masks.png import encode_cutout, encode_flat, encode_matte
@@ -134,6 +135,8 @@ def _masks(
         yield from ((name, matte) for name in requested)
         return
     planes = class_planes(result, manifest)
+    if manifest.classes.min_confidence:
+        planes = without_unsure(planes, manifest.classes)
     box = placement.box(planes.shape[2], planes.shape[1], align_corners=corners)
     regions = find_regions(planes, manifest.classes, box)
     if "upper_body_mask" in requested or "lower_body_mask" in requested:

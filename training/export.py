@@ -23,7 +23,6 @@ from training.network import BodyRegions, Light, folded
 
 SMALL_TENTHS = 6  # of the input's sides: what the second look sees
 FASHION_SHARE, PEOPLE_SHARE = 0.5, 0.2  # of the second look in the mean, by the gate
-DOUBT = 0.3  # added to the background's logit, times the gate: fewer people where nobody is
 _LARGE = 1024  # values: smaller weights, such as biases, stay float32
 
 
@@ -33,7 +32,6 @@ class Shipped(nn.Module):
     def __init__(self, network: Light | BodyRegions) -> None:
         super().__init__()
         self.network = folded(network)
-        self.doubt = torch.tensor([DOUBT, 0.0, 0.0, 0.0]).reshape(1, 4, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """The mean of the logits over both sizes, weighted, at half the image's size."""
@@ -44,8 +42,7 @@ class Shipped(nn.Module):
         large, gate = self._look(image)
         small, _ = self._look(_resized(image, smaller))
         share = FASHION_SHARE + (PEOPLE_SHARE - FASHION_SHARE) * gate
-        mean = (1 - share) * _resized(large, half) + share * _resized(small, half)
-        return mean + gate * self.doubt
+        return (1 - share) * _resized(large, half) + share * _resized(small, half)
 
     def _look(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and how far the photo is from street fashion, 0 to 1."""

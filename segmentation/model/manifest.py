@@ -143,6 +143,12 @@ class Classes(_Table):
     person: tuple[str, ...] = ()
     """Classes of a person, for `alpha_mask` and `cutout`. Default: all but the first."""
 
+    min_confidence: Annotated[float, Field(ge=0, lt=1)] = 0
+    """The least mean probability of a person in a connected group of a person's samples.
+
+    What is below counts as nobody (see `segmentation/masks/confidence.py`). 0 keeps all.
+    """
+
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         if len(set(self.names)) < len(self.names):
