@@ -17,7 +17,6 @@ BEHIND = 1000
 EVENTS_A_SECOND = 20
 SECONDS = 8
 JOBS_A_MINUTE = 60
-LAST = "the last one"
 FRAME_MS = 100
 MOST_BYTES = 150 * 1024 * 1024
 
@@ -46,6 +45,11 @@ class Line:
     def __init__(self, gateway: StandIn) -> None:
         self.gateway = gateway
         self._offsets = count(10_000)
+
+    def fail(self, message: str) -> None:
+        """Let one more job fail, with a message that can be looked for."""
+        each = job(next(self._offsets), "front.jpg")
+        self.gateway.emit(event(each, "failed", error=ERROR | {"message": message}))
 
     def tell(self) -> None:
         """Let one more job begin and end: two events."""
@@ -110,6 +114,12 @@ def chromium_pid(page: Page) -> int:
     return next(int(each["id"]) for each in processes if each["type"] == "browser")
 
 
+def until_shown(page: Page, where: str, text: str) -> None:
+    """Let the page's clock run until a text is there, as long as pytest lets it."""
+    while text not in page.locator(where).inner_text():
+        page.clock.run_for(1_000)
+
+
 def test_an_hour_leaves_no_more_behind_than_ten_minutes(browser: Browser) -> None:
     """The page's clock runs fast; each minute of the hour brings 60 jobs."""
     with StandIn(busy(("front.jpg",)), [plain_pictures()]) as gateway, tab(browser) as it:
@@ -120,19 +130,18 @@ def test_an_hour_leaves_no_more_behind_than_ten_minutes(browser: Browser) -> Non
         line = Line(gateway)
         figures = {}
         for minute in range(60):
-            for _ in range(JOBS_A_MINUTE):
-                line.tell()
-            for _ in range(2):
-                it.page.clock.run_for(4_000)
-                it.page.clock.fast_forward(26_000)
+            for step in range(6):  # a stream that says nothing for half a minute is opened anew
+                for _ in range(JOBS_A_MINUTE // 6):
+                    line.tell()
+                line.fail(f"minute {minute}, step {step}")
+                until_shown(it.page, "#failures", f"minute {minute}, step {step}")
+                it.page.clock.run_for(9_000)
             if minute in (9, 59):
                 figures[minute] = metrics(it.page)
-        gateway.emit(event(job(99_999, "last.jpg"), "failed", error=ERROR | {"message": LAST}))
-        while LAST not in it.page.locator("#failures").inner_text():  # as long as pytest lets it
-            it.page.clock.run_for(1_000)
         for name in ("JSHeapUsedSize", "Nodes", "JSEventListeners"):
             print(f"{name}: {figures[9][name]:.0f} after 10 minutes, {figures[59][name]:.0f}")
         assert figures[59]["Nodes"] <= 1.1 * figures[9]["Nodes"]
         assert figures[59]["JSEventListeners"] <= 1.1 * figures[9]["JSEventListeners"]
-        assert figures[59]["JSHeapUsedSize"] <= 1.15 * figures[9]["JSHeapUsedSize"]
+        # What the browser keeps of its own varies by 0.6 MB. To keep each event would take more.
+        assert figures[59]["JSHeapUsedSize"] <= figures[9]["JSHeapUsedSize"] + 2**20
         assert it.complaints == []
