@@ -1,13 +1,11 @@
 """The service: opens what jobs need, runs the line, closes all of it in reverse."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
 
-from consumer import signals
 from consumer.errors import StartError
 from consumer.job.callback import Callback
 from consumer.job.holds import Holds
@@ -22,6 +20,7 @@ from consumer.line.throughput import Throughput
 from consumer.s3.fetch import Images
 from consumer.settings import KafkaSettings, Settings, renewal
 from consumer.settings.renewal import RenewedGroup
+from consumer.stopping import stopped_by_signals
 from consumer.telemetry import certificates
 from consumer.telemetry.log_stream import LogStream
 from consumer.telemetry.metrics import Metrics, watch_loop
@@ -95,7 +94,7 @@ async def consume(
             )
         )
         stop = asyncio.Event()
-        with _stopped_by_signals(stop):
+        with stopped_by_signals(stop):
             watching = (
                 asyncio.create_task(watch_loop(metrics), name="loop.watch"),
                 asyncio.create_task(_renew(settings, kafka, services, line), name="secrets.watch"),
@@ -206,18 +205,3 @@ async def _open_services(
 def _threads_each(settings: Settings) -> int:
     """More workers with a thread each give more photos a second than fewer with more."""
     return max(1, available_cores() // settings.line.worker_count)
-
-
-@contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Until now a signal ended the process at once, and from then on it does again."""
-    loop = asyncio.get_running_loop()
-    numbers = signals.ending_signals()
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-        signals.end_at_once()

@@ -1,21 +1,18 @@
 """The consumer's HTTP: `/livez`, `/readyz`, `/metrics` and `/stats`."""
 
-import errno
 import inspect
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from consumer.errors import StartError
 from consumer.telemetry import brief_connection
+from consumer.telemetry.serving import listen, served
 
 Stats = Mapping[str, Any]
 
@@ -52,28 +49,19 @@ class ProbeServer:
         self._registry = registry
 
     async def __aenter__(self) -> Self:
-        self._socket = _listen(self._host, self.port)
+        self._socket = listen(self._host, self.port, setting="HEALTH_PORT")
         self.port = self._socket.getsockname()[1]
-        config = uvicorn.Config(
+        self._serving = served(
             self._app(),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            date_header=False,
-            server_header=False,
-            timeout_graceful_shutdown=_STOP_SECONDS,
-            **brief_connection.options(),
+            self._socket,
+            stop_seconds=_STOP_SECONDS,
+            options=brief_connection.options(),
         )
-        config.load()
-        # The parts of `Server.serve()` without its signal handlers, which are the app's.
-        self._server = uvicorn.Server(config)
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[self._socket])
+        await self._serving.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._server.shutdown(sockets=[self._socket])
+        await self._serving.__aexit__(None, None, None)
 
     def _app(self) -> Starlette:
         return Starlette(
@@ -109,13 +97,3 @@ class ProbeServer:
     async def _answer_stats(self, _: Request) -> Response:
         stats = self._stats()
         return JSONResponse(await stats if inspect.isawaitable(stats) else stats)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the port here: uvicorn would end the process on a port that is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be opened: {error}"
-        raise StartError(f"HEALTH_PORT={port} on HOST={host} {why}", exit_code=3) from error

@@ -1,7 +1,7 @@
 """What several calls have in common: their errors, the caller's name, times, a job's model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -44,6 +44,13 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"model": Detail, "description": _SENTENCES[status]}
         for status in sorted({401, 503, 507, *statuses})
     }
+
+
+def form_body(properties: Mapping[str, Any], *, required: Sequence[str]) -> dict[str, Any]:
+    """Describe a call's multipart form, for OpenAPI: the gateway reads bodies itself."""
+    schema = {"type": "object", "required": list(required), "properties": properties}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 UserId = Annotated[str | None, Header(alias="X-User-Id", description="A label, no proof.")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from producer_tools.gateway.common import answer, checked_key, errors, traceparent_of
+from producer_tools.gateway.common import answer, checked_key, errors, form_body, traceparent_of
 from producer_tools.gateway.form import Form, Limits, read_form
 from producer_tools.gateway.parts import Parts
 from producer_tools.gateway.photos import look_at
@@ -16,25 +16,15 @@ from producer_tools.view.tables import Shown
 
 _PROVIDER = "qwen"
 _FIELDS = ("user_image", "user_id", "job_id", "provider")
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": list(_FIELDS),
-                    "properties": {
-                        "user_image": {"type": "string", "format": "binary"},
-                        "user_id": {"type": "string", "minLength": 1, "maxLength": 256},
-                        "job_id": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
-                        "provider": {"type": "string", "enum": [_PROVIDER]},
-                    },
-                }
-            }
-        },
-    }
-}
+_FORM = form_body(
+    {
+        "user_image": {"type": "string", "format": "binary"},
+        "user_id": {"type": "string", "minLength": 1, "maxLength": 256},
+        "job_id": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
+        "provider": {"type": "string", "enum": [_PROVIDER]},
+    },
+    required=_FIELDS,
+)
 
 
 class Accepted(BaseModel):

@@ -14,6 +14,7 @@ from producer_tools.gateway.common import (
     answer,
     checked_key,
     errors,
+    form_body,
     model_of,
     traceparent_of,
     user_of,
@@ -40,26 +41,16 @@ _STATES = {
     "failed": (Shown.FAILED,),
     "cancelled": (Shown.CANCELLED,),
 }
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["images"],
-                    "properties": {
-                        "images": {
-                            "type": "array",
-                            "minItems": 1,
-                            "items": {"type": "string", "format": "binary"},
-                        }
-                    },
-                }
-            }
-        },
-    }
-}
+_FORM = form_body(
+    {
+        "images": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "format": "binary"},
+        }
+    },
+    required=["images"],
+)
 
 
 class Queued(BaseModel):

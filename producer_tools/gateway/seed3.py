@@ -12,6 +12,7 @@ from producer_tools.gateway.common import (
     answer,
     checked_key,
     errors,
+    form_body,
     model_of,
     to_seconds,
     traceparent_of,
@@ -37,26 +38,16 @@ _SHOWN = {
     Shown.FAILED: "failed",
     Shown.CANCELLED: "cancelled",
 }
-_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image", "instruction"],
-                    "properties": {
-                        "image": {"type": "string", "format": "binary"},
-                        "instruction": {"type": "string", "minLength": 1, "maxLength": 500},
-                        "seed": {"type": "integer", "format": "int64"},
-                        "system_prompt": {"type": "string", "maxLength": 4000},
-                        "model": {"type": "string"},
-                    },
-                }
-            }
-        },
-    }
-}
+_FORM = form_body(
+    {
+        "image": {"type": "string", "format": "binary"},
+        "instruction": {"type": "string", "minLength": 1, "maxLength": 500},
+        "seed": {"type": "integer", "format": "int64"},
+        "system_prompt": {"type": "string", "maxLength": 4000},
+        "model": {"type": "string"},
+    },
+    required=["image", "instruction"],
+)
 
 
 class Submitted(BaseModel):

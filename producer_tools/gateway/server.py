@@ -1,21 +1,17 @@
 """Runs the gateway: opens what it needs, serves until it is told to end, closes all of it."""
 
 import asyncio
-import errno
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-import uvicorn
 
-from consumer.errors import StartError
 from consumer.settings import renewal
 from consumer.settings.renewal import RenewedGroup
-from consumer.signals import end_at_once, ending_signals
+from consumer.stopping import stopped_by_signals
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.serving import listen, served
 from producer_tools.client.appending import Appender
 from producer_tools.client.uploads import Uploads
 from producer_tools.gateway import connections
@@ -53,11 +49,15 @@ async def serve(settings: Settings) -> None:
     access = Access(settings.gateway.keys, settings.gateway.cors_allowed_origins)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(_listening(settings))
+        listening = stack.enter_context(
+            listen(settings.serving.host, settings.gateway.port, setting="PORT")
+        )
         parts = await _open(settings, stack)
         cancels = Cancels(settings.kafka, parts.keeper, max_in_flight=settings.line.max_in_flight)
         app = make_app(parts, cancels=cancels, access=access, metrics=metrics, secrets=secrets)
-        server = await stack.enter_async_context(_served(app, listening))
+        server = await stack.enter_async_context(
+            served(app, listening, stop_seconds=_STOP_SECONDS, options=connections.options())
+        )
         renewing = asyncio.create_task(
             _renew(settings, parts, access, secrets), name="gateway.secrets"
         )
@@ -72,7 +72,7 @@ async def serve(settings: Settings) -> None:
         log.info("gateway.started", host=host, port=port)
         if access.is_open:
             log.warning("gateway.open", reason="API_KEYS is unset: anybody may call")
-        with _stopped_by_signals(stop):
+        with stopped_by_signals(stop):
             await stop.wait()
     log.info("gateway.stopped")
 
@@ -121,57 +121,3 @@ async def _renew(settings: Settings, parts: Parts, access: Access, secrets: Secr
 async def _ended(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-@asynccontextmanager
-async def _served(app: Any, listening: socket.socket) -> AsyncIterator[uvicorn.Server]:
-    """Answer while the block lasts; then let requests end within seconds."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        date_header=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-        **connections.options(),
-    )
-    config.load()
-    # The parts of `Server.serve()` without its signal handlers, which are ours.
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listening])
-    try:
-        yield server
-    finally:
-        await server.shutdown(sockets=[listening])
-
-
-@contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """Open the port: uvicorn would end the process on a port that is taken."""
-    host, port = settings.serving.host, settings.gateway.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family)
-    except OSError as error:
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be opened: {error}"
-        raise StartError(f"PORT={port} on HOST={host} {why}", exit_code=3) from error
-    with listening:
-        yield listening
-
-
-@contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Until now a signal ended the process at once, and from then on it does again."""
-    loop = asyncio.get_running_loop()
-    numbers = ending_signals()
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-        end_at_once()

@@ -15,6 +15,7 @@ Imports = Mapping[str, frozenset[str]]
 
 FLOOR = (
     "consumer.signals",
+    "consumer.stopping",
     "consumer.errors",
     "consumer.backoff",
     "consumer.settings",
@@ -46,6 +47,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     ),
     "consumer": ("schemas", "segmentation"),
     "consumer.signals": (),
+    "consumer.stopping": ("consumer.signals",),
     "consumer.errors": ("schemas",),
     "consumer.backoff": (),
     "consumer.settings": ("schemas", *FLOOR),
