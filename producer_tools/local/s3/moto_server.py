@@ -4,6 +4,7 @@ Unlike moto's own server it keeps connections open, and logs only errors. SIGUSR
 and every connection. SIGUSR2 opens the port again. The objects are kept.
 """
 
+import contextlib
 import io
 import signal
 import socket
@@ -94,7 +95,9 @@ class Server(ThreadedWSGIServer):
         self.shutdown()
         # The port is closed last: when a caller sees it closed, every connection is cut.
         for connection in tuple(self._connections):
-            connection.shutdown(socket.SHUT_RDWR)
+            # The thread of a connection whose client has gone closes it at any time.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
 

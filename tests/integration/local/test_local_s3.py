@@ -1,12 +1,15 @@
 """The local S3 answers as S3 does, goes away and comes back."""
 
 import os
+import socket
 import uuid
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from producer_tools.local import ports
+from producer_tools.local.s3.moto_server import Server, application
 from producer_tools.local.s3.process import S3, s3_client
 from producer_tools.local.stack import UPLOAD_BUCKET, LocalStack
 
@@ -98,3 +101,13 @@ def test_a_restart_keeps_the_address_and_loses_the_objects() -> None:
         s3.restart()
         assert s3.endpoint_url == address
         assert s3.client().list_buckets()["Buckets"] == []
+
+
+def test_a_connection_that_ends_meanwhile_does_not_stop_the_server_from_closing() -> None:
+    """The thread of a connection may close it while the server cuts all of them."""
+    server = Server(0, application("key"))
+    ended = socket.socket()
+    server._connections.add(ended)
+    ended.close()
+    server.close()
+    assert not ports.is_open(server.server_port)
