@@ -170,10 +170,10 @@ def tell(words: str) -> None:
 def main(
     minutes: Annotated[float, typer.Option(help="How long the healthy line is watched.")] = 60,
     folder: Annotated[Path | None, typer.Option(help="Where data and logs are kept.")] = None,
-    only: Annotated[  # noqa: B006
+    only: Annotated[
         list[str],
         typer.Option(help=f"An alert; not given: all. {NOTHING}: the healthy line alone."),
-    ] = [],
+    ] = [],  # noqa: B006
 ) -> None:
     """Fire each alert by its fault; let none fire on a healthy line."""
     kept = folder or Path(tempfile.mkdtemp(prefix="maskline-drills-"))
