@@ -1,8 +1,8 @@
 """`python -m tests.drills`: each alert fired by its fault, on running lines and a real Prometheus.
 
-Beside them a healthy line, whose consumers are killed and replaced in turn: nothing may fire
-there. Takes half an hour, or as long as the healthy line is watched. Prints a table; exits 1 where
-an alert doesn't fire, doesn't clear, or fires on the healthy line.
+Beside them a healthy line with a gateway, whose consumers are killed and replaced in turn: nothing
+may fire there. Takes half an hour, or as long as the healthy line is watched. Prints a table; exits
+1 where an alert doesn't fire, doesn't clear, or fires on the healthy line.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from tests.drills.prometheus import Prometheus
 from tests.support.models import write_trivial_body_model
 
 HEALTHY = "healthy"
+NOTHING = "nothing"
 BETWEEN_DEEDS_SECONDS = 310.0
 GIVE_UP_SECONDS = 2400.0
 _QUIET_SECONDS = 45.0
@@ -48,7 +49,7 @@ async def drill(one: Drill, prometheus: Prometheus, open_line: Open) -> Drilled:
     began = time.time()
     fired: float | None = None
     try:
-        await line.open(consumers=one.consumers)
+        await line.open(consumers=one.consumers, gateway=one.gateway)
         await line.submit()
         await asyncio.sleep(_QUIET_SECONDS)
         if one.alert in await prometheus.firing(line.name):
@@ -87,7 +88,7 @@ async def stay_healthy(
     line = open_line(HEALTHY)
     deeds: list[str] = []
     try:
-        await line.open(consumers=2)
+        await line.open(consumers=2, gateway=True)
         begin, next_deed = time.monotonic(), time.monotonic() + BETWEEN_DEEDS_SECONDS / 2
         while time.monotonic() - begin < seconds:
             await line.submit()
@@ -114,7 +115,8 @@ async def disturb(line: DrilledLine, *, kill: bool) -> str:
         return "the owner was killed, and has started again"
     for port in [*standbys, *owners]:
         await line.replace(port)
-    return "both consumers were replaced, one after the other"
+    await asyncio.to_thread(line.gateway.restart)
+    return "both consumers were replaced, one after the other, and the gateway restarted"
 
 
 async def run(folder: Path, stack: LocalStack, *, minutes: float, only: list[str]) -> bool:
@@ -135,7 +137,10 @@ async def run(folder: Path, stack: LocalStack, *, minutes: float, only: list[str
         )
 
     try:
-        chosen = [one for one in drills(folder) if not only or one.alert in only]
+        there = drills(folder)
+        if unknown := set(only) - {one.alert for one in there} - {NOTHING}:
+            raise ValueError(f"there is no drill for {', '.join(sorted(unknown))}")
+        chosen = [one for one in there if not only or one.alert in only]
         healthy = asyncio.create_task(
             stay_healthy(prometheus, open_line, seconds=60 * minutes), name="healthy"
         )
@@ -165,7 +170,10 @@ def tell(words: str) -> None:
 def main(
     minutes: Annotated[float, typer.Option(help="How long the healthy line is watched.")] = 60,
     folder: Annotated[Path | None, typer.Option(help="Where data and logs are kept.")] = None,
-    only: Annotated[list[str], typer.Option(help="An alert; none: all.")] = [],  # noqa: B006
+    only: Annotated[
+        list[str],
+        typer.Option(help=f"An alert; not given: all. {NOTHING}: the healthy line alone."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Fire each alert by its fault; let none fire on a healthy line."""
     kept = folder or Path(tempfile.mkdtemp(prefix="maskline-drills-"))
