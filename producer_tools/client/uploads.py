@@ -62,8 +62,14 @@ class Uploads:
         """Return a place for a photo at which there is none."""
         return ImageReference(self._bucket, uuid.uuid4().hex)
 
-    async def put(self, photo: bytes | Path | FileIO, reference: ImageReference) -> str:
-        """Upload the photo, and return its SHA-256 in hex.
+    async def put(
+        self,
+        photo: bytes | Path | FileIO,
+        reference: ImageReference,
+        *,
+        sha256: str | None = None,
+    ) -> str:
+        """Upload the photo, and return its SHA-256 in hex: the given one, if it is known already.
 
         Raises:
             PhotoError: The file can't be read.
@@ -72,7 +78,7 @@ class Uploads:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._seconds):
-                    return await self._threads.run(partial(self._put, photo, reference))
+                    return await self._threads.run(partial(self._put, photo, reference, sha256))
             except TimeoutError:
                 raise self._failed(f"no photo was stored within {self._seconds:g} s") from None
 
@@ -119,14 +125,16 @@ class Uploads:
             raise ServiceError(f"{reference} has more than {max_bytes} bytes")
         return content
 
-    def _put(self, photo: bytes | Path | FileIO, reference: ImageReference) -> str:
+    def _put(
+        self, photo: bytes | Path | FileIO, reference: ImageReference, known_sha256: str | None
+    ) -> str:
         """Upload it, in a thread."""
         try:
             if isinstance(photo, Path) and not photo.is_file():  # a pipe would block for ever
                 raise PhotoError(f"{photo!s:.1000}: there is no such file")
             with _opened(photo) as content:
                 content.seek(0)
-                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+                sha256 = known_sha256 or hashlib.file_digest(content, "sha256").hexdigest()
                 content.seek(0)
                 self._send(content, reference)
                 return sha256

@@ -80,12 +80,13 @@ class _Streams:
         yield _OPEN
         with hub.stream(lambda message: message.source == offset) as stream:
             sent = -1 if after is None else after
-            for message in await self._begin(offset, sent):
-                sent = message.offset
-                yield message.frame
-                if message.terminal:
-                    return
-            if await self._is_over(offset, sent):
+            latest = await self._latest(offset)
+            if latest is not None and latest.offset > sent:
+                sent = latest.offset
+                yield latest.frame
+            if latest is not None and latest.terminal:
+                return
+            if await self._is_passed_over(offset):
                 yield _PASSED_OVER
                 return
             async for messages in _follow(stream):
@@ -97,26 +98,28 @@ class _Streams:
                     if message.terminal:
                         return
 
-    async def _begin(self, offset: int, sent: int) -> list[Message]:
-        """Return what a job's stream begins with: its latest event, if that wasn't sent yet."""
-        story = await self.parts.keeper.ask(lambda queries: queries.record(offset))
-        if story is None or story.row.event_offset is None or story.row.event_offset <= sent:
-            return []
-        try:
-            latest = await self.parts.hub.at(story.row.event_offset)
-        except (ServiceError, TimeoutError):
-            return []  # what comes next is seen all the same
-        return [] if latest is None else [latest]
+    async def _latest(self, offset: int) -> Message | None:
+        """Return a record's latest event. None: it has none, or Kafka doesn't give it.
 
-    async def _is_over(self, offset: int, sent: int) -> bool:
-        """Whether no further event comes."""
+        Of what comes while a stream is begun, the hub may know before the view does, or after it.
+        """
+        kept = self.parts.hub.kept_of(offset)  # before any `await`: the stream has what follows
+        story = await self.parts.keeper.ask(lambda queries: queries.record(offset))
+        known = -1 if story is None or story.row.event_offset is None else story.row.event_offset
+        if kept and kept[-1].offset >= known:
+            return kept[-1]
+        try:
+            return None if known < 0 else await self.parts.hub.at(known)
+        except (ServiceError, TimeoutError):
+            return None  # what comes next is seen all the same
+
+    async def _is_passed_over(self, offset: int) -> bool:
+        """Whether no further event comes, since the line went on without one."""
         story = await self.parts.keeper.ask(lambda queries: queries.record(offset))
         if story is None:
             return True
         row = story.row
-        passed_over = row.shown is Shown.FAILED and not row.settled and row.user_id is not None
-        done = row.settled and row.event_offset is not None and row.event_offset <= sent
-        return passed_over or done
+        return row.shown is Shown.FAILED and not row.settled and row.user_id is not None
 
 
 def router(parts: Parts) -> APIRouter:

@@ -158,7 +158,9 @@ class Submissions:
             self._storage.check()
             try:
                 with sending.trace.current(), sending.trace.step("upload"):
-                    await self._uploads.put(upload.content, sending.job.image_reference)
+                    await self._uploads.put(
+                        upload.content, sending.job.image_reference, sha256=upload.sha256
+                    )
             except PhotoError as error:
                 raise no_room(str(error)) from error
             except ServiceError as error:

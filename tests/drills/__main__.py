@@ -24,6 +24,7 @@ from tests.drills.prometheus import Prometheus
 from tests.support.models import write_trivial_body_model
 
 HEALTHY = "healthy"
+NOTHING = "nothing"
 BETWEEN_DEEDS_SECONDS = 310.0
 GIVE_UP_SECONDS = 2400.0
 _QUIET_SECONDS = 45.0
@@ -136,7 +137,10 @@ async def run(folder: Path, stack: LocalStack, *, minutes: float, only: list[str
         )
 
     try:
-        chosen = [one for one in drills(folder) if not only or one.alert in only]
+        there = drills(folder)
+        if unknown := set(only) - {one.alert for one in there} - {NOTHING}:
+            raise ValueError(f"there is no drill for {', '.join(sorted(unknown))}")
+        chosen = [one for one in there if not only or one.alert in only]
         healthy = asyncio.create_task(
             stay_healthy(prometheus, open_line, seconds=60 * minutes), name="healthy"
         )
@@ -166,7 +170,10 @@ def tell(words: str) -> None:
 def main(
     minutes: Annotated[float, typer.Option(help="How long the healthy line is watched.")] = 60,
     folder: Annotated[Path | None, typer.Option(help="Where data and logs are kept.")] = None,
-    only: Annotated[list[str], typer.Option(help="An alert; none: all.")] = [],  # noqa: B006
+    only: Annotated[
+        list[str],
+        typer.Option(help=f"An alert; not given: all. {NOTHING}: the healthy line alone."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Fire each alert by its fault; let none fire on a healthy line."""
     kept = folder or Path(tempfile.mkdtemp(prefix="maskline-drills-"))

@@ -144,7 +144,7 @@ def test_without_the_extra_the_consumer_says_what_to_install(
     ran = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert ran.stdout.strip() == "[]", ran.stderr
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
-    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     monkeypatch.delitem(sys.modules, "consumer.telemetry.opentelemetry", raising=False)
     with pytest.raises(StartError, match=r"pip install 'maskline\[tracing\]'") as raised:
         traces.open_tracing(load(TracingSettings), load(KafkaSettings))

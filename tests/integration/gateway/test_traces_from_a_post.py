@@ -134,7 +134,7 @@ def test_a_trace_context_that_is_none_is_not_heeded(traced: Line) -> None:
 def test_without_the_extra_the_gateway_says_what_to_install(traced: Line) -> None:
     """Exit code 2, as of the consumer."""
     code = (
-        "import sys; sys.modules['opentelemetry.trace'] = None;"
+        "import sys; sys.modules['opentelemetry.sdk.resources'] = None;"
         "sys.argv = ['maskline', 'gateway'];"
         "from producer_tools.__main__ import main; main()"
     )

@@ -48,12 +48,13 @@ async def test_all_who_wait_go_on_when_the_folding_process_ends(
 
 
 async def test_a_view_that_was_closed_stays_closed(tool_line: ToolLine, path: Path) -> None:
+    await tool_line.job("a")
     async with SharedView(tool_line.kafka, path) as shared:
-        pass
+        await shared.catch_up()
     with pytest.raises(ViewError, match="is closed"):
         await shared.catch_up()
-    async with Folder(tool_line.kafka, path):
-        pass  # it is nobody's
+    async with Folder(tool_line.kafka, path) as folder:  # it is nobody's
+        await folder.catch_up()
 
 
 async def test_a_file_that_was_removed_is_built_anew(tool_line: ToolLine, path: Path) -> None:
