@@ -25,7 +25,8 @@ test: $(READY) ## Run all tests, with a real Kafka and S3 (ARGS="-k lane" for so
 chart: $(READY) ## Check the Helm chart, with helm and Kubernetes' schemas
 	@$(BIN)/python -m pytest tests/chart $(ARGS)
 
-cluster: $(READY) ## Install the chart on a real Kubernetes API server (built once, with Go)
+cluster: $(READY) ## Install the chart on a real Kubernetes API server (built once, by Go)
+	@$(BIN)/python -m tests.cluster.kubernetes
 	@$(BIN)/python -m pytest --timeout=2400 tests/cluster $(ARGS)
 
 image: $(READY) ## Build the image and run it as a pod would (buildah and podman, as root)

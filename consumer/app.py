@@ -13,6 +13,7 @@ from consumer.job.inference import Inference
 from consumer.job.services import Services
 from consumer.kafka import topics
 from consumer.kafka.committed import RunProgress
+from consumer.kafka.connection import connection_options
 from consumer.line.line import Line
 from consumer.line.report import Report
 from consumer.line.run import Run, check_run
@@ -130,7 +131,7 @@ async def _renew(settings: Settings, kafka: KafkaSettings, services: Services, l
     await renewal.watch(
         RenewedGroup(settings.s3, services.images.renew, hide=hide),
         RenewedGroup(settings.callback, services.callback.renew, hide=hide),
-        RenewedGroup(kafka, line.renew, hide=hide, files=certificates),
+        RenewedGroup(kafka, line.renew, hide=hide, files=certificates, check=connection_options),
     )
 
 

@@ -38,6 +38,7 @@ class Appender:
         self._opening = asyncio.Lock()
         self._in_transaction = asyncio.Lock()
         self._tasks: set[asyncio.Task[list[int]]] = set()
+        self._renewals: set[asyncio.Task[None]] = set()
         self._open = AsyncExitStack()
         self._open_batches = AsyncExitStack()
 
@@ -45,10 +46,19 @@ class Appender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        for task in (*self._tasks, *self._renewals):
             task.cancel()
+        if self._renewals:
+            await asyncio.wait(self._renewals)
         await self._open_batches.aclose()
         await self._open.aclose()
+
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on; what is under way is finished as it began."""
+        self._settings = settings
+        renewing = asyncio.create_task(self._renew(), name="producers.renew")
+        self._renewals.add(renewing)
+        renewing.add_done_callback(self._renewals.discard)
 
     async def append(self, job: Job, headers: Headers) -> int:
         """Append a job, and return its offset when all replicas have it.
@@ -133,6 +143,18 @@ class Appender:
         self._in_transaction.release()
         if not appending.cancelled():
             appending.exception()  # its caller may have gone
+
+    async def _renew(self) -> None:
+        """Close both producers, each when nobody needs it any more."""
+        async with self._opening:
+            old, self._open, self._single = self._open, AsyncExitStack(), None
+        try:
+            async with self._in_transaction:
+                self._batches = None
+                await self._open_batches.aclose()
+            await asyncio.sleep(self._seconds)  # no append that began with it takes longer
+        finally:
+            await old.aclose()
 
     async def _single_producer(self) -> AIOKafkaProducer:
         async with self._opening:

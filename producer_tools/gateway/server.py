@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from consumer.settings import renewal
+from consumer.kafka.connection import connection_options
+from consumer.settings import KafkaSettings, renewal
 from consumer.settings.renewal import RenewedGroup
 from consumer.stopping import stopped_by_signals
 from consumer.telemetry.secrets import Secrets
@@ -22,6 +23,7 @@ from producer_tools.gateway.app import make_app
 from producer_tools.gateway.cancelling import Cancels
 from producer_tools.gateway.events import Hub
 from producer_tools.gateway.group import Group
+from producer_tools.gateway.halts import Halts
 from producer_tools.gateway.keeper import Keeper
 from producer_tools.gateway.metrics import Metrics
 from producer_tools.gateway.models import Models
@@ -70,7 +72,7 @@ async def serve(settings: Settings) -> None:
             served(app, listening, stop_seconds=_STOP_SECONDS, options=connections.options())
         )
         renewing = asyncio.create_task(
-            _renew(settings, parts, access, secrets), name="gateway.secrets"
+            _renew(settings, parts, cancels, access, secrets), name="gateway.secrets"
         )
         stack.push_async_callback(_ended, renewing)
         stack.callback(parts.hub.close)  # first of all, so that no stream is waited for
@@ -96,7 +98,7 @@ async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> 
     )
     appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
     keeper = Keeper(settings.kafka, settings.view.file)
-    storage, hub, group = Storage(uploads), Hub(settings.kafka), Group(settings.kafka)
+    storage, hub = Storage(uploads), Hub(settings.kafka)
     for name, work in (
         ("view", keeper.run()),
         ("storage", storage.run()),
@@ -120,16 +122,27 @@ async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> 
             tracing=tracing,
             jobs_topic=settings.kafka.jobs_topic,
         ),
+        appender=appender,
         hub=hub,
-        group=group,
+        group=Group(settings.kafka),
+        halts=Halts(settings.kafka),
         began_at=time.monotonic(),
     )
 
 
-async def _renew(settings: Settings, parts: Parts, access: Access, secrets: Secrets) -> None:
-    """Take up keys whose files change."""
-    hide = secrets.learn
+async def _renew(
+    settings: Settings, parts: Parts, cancels: Cancels, access: Access, secrets: Secrets
+) -> None:
+    """Take up secrets whose files change."""
+    hide, kafka = secrets.learn, settings.kafka
+    certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
+
+    def renew_kafka(renewed: KafkaSettings) -> None:
+        parts.renew(renewed)
+        cancels.renew(renewed)
+
     await renewal.watch(
+        RenewedGroup(kafka, renew_kafka, hide=hide, files=certificates, check=connection_options),
         RenewedGroup(settings.gateway, lambda gateway: access.renew(gateway.keys), hide=hide),
         RenewedGroup(settings.s3, parts.uploads.renew, hide=hide),
     )
