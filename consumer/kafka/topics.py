@@ -10,8 +10,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
 from consumer.errors import StartError
+from consumer.kafka.authorization import missing_rights, refuse
 from consumer.kafka.connection import connection_options
 from consumer.kafka.diagnosis import why_unusable
+from consumer.kafka.rights import Right
 from consumer.settings import KafkaSettings
 from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
 
@@ -65,7 +67,7 @@ async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
             there = await _topics(admin, settings)
             wanted = [spec for spec in _specs(settings, there) if spec.name not in there]
             wanted = [spec for spec in wanted if role == "rest" or spec.role == "jobs"]
-            await _make(admin, wanted, replicas=3 if brokers >= 3 else 1)
+            await _make(admin, settings, wanted, replicas=3 if brokers >= 3 else 1)
             made += [spec.name for spec in wanted]
         return made, await _differences(admin, settings)
 
@@ -132,8 +134,10 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def _topics(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> dict[str, Topic]:
     """Those of ours that there are, among all topics that we may see.
 
-    Asking for one by name could make it, where the broker does that. Of the others nothing more is
-    asked: we need no right to them.
+    Of the others nothing more is asked: we need no right to them.
+
+    Raises:
+        StartError: we may not see one of ours, be it there or not.
     """
     ours = {spec.name for spec in _specs(settings, {})}
     listed = {
@@ -141,6 +145,8 @@ async def _topics(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> dict[s
         for topic in await admin.describe_topics()
         if topic["topic"] in ours
     }
+    unseen = [Right("DESCRIBE", "topic", name) for name in sorted(ours - listed.keys())]
+    refuse(settings, await missing_rights(admin._client, unseen))
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in listed]
     configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources) if resources else []:
@@ -164,7 +170,9 @@ def _specs(settings: KafkaSettings, there: dict[str, Topic]) -> tuple[TopicSpec,
     )
 
 
-async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas: int) -> None:
+async def _make(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, specs: list[TopicSpec], *, replicas: int
+) -> None:
     if not specs:
         return
     durable = {"min.insync.replicas": "2"} if replicas == 3 else {}
@@ -179,6 +187,9 @@ async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas:
             for spec in specs
         ]
     )
+    errors = {name: for_code(code) for name, code, _ in answer.topic_errors if code}
+    denied = [name for name, error in errors.items() if error is TopicAuthorizationFailedError]
+    refuse(settings, [Right("CREATE", "topic", name) for name in denied])
     for name, code, reason in answer.topic_errors:
         if code:
             raise for_code(code)(f"{name}: {reason}")

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from consumer.kafka.rights_watch import RightsWatch
 from producer_tools.client.uploads import Uploads
 from producer_tools.gateway.events import Hub
 from producer_tools.gateway.group import Group
@@ -27,6 +28,7 @@ class Parts:
     submissions: Submissions
     hub: Hub
     group: Group
+    rights: RightsWatch
     began_at: float
 
     @property

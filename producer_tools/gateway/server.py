@@ -3,10 +3,14 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import structlog
 
+from consumer.kafka.authorization import check_rights_if_heard
+from consumer.kafka.rights import rights_of
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.settings import renewal
 from consumer.settings.renewal import RenewedGroup
 from consumer.stopping import stopped_by_signals
@@ -41,9 +45,11 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
-        StartError: The port can't be opened.
+        StartError: The port can't be opened, or a right is missing in Kafka.
         ModelError: A manifest is broken.
     """
+    rights = partial(rights_of, "gateway")
+    await check_rights_if_heard(settings.kafka, rights(settings.kafka))
     stop = asyncio.Event()
     secrets = Secrets(settings.secrets())
     access = Access(settings.gateway.keys, settings.gateway.cors_allowed_origins)
@@ -52,7 +58,7 @@ async def serve(settings: Settings) -> None:
         listening = stack.enter_context(
             listen(settings.serving.host, settings.gateway.port, setting="PORT")
         )
-        parts = await _open(settings, stack)
+        parts = await _open(settings, stack, RightsWatch(settings.kafka, rights))
         cancels = Cancels(settings.kafka, parts.keeper, max_in_flight=settings.line.max_in_flight)
         app = make_app(parts, cancels=cancels, access=access, metrics=metrics, secrets=secrets)
         server = await stack.enter_async_context(
@@ -77,7 +83,7 @@ async def serve(settings: Settings) -> None:
     log.info("gateway.stopped")
 
 
-async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
+async def _open(settings: Settings, stack: AsyncExitStack, rights: RightsWatch) -> Parts:
     """Open all that the calls need, and keep it up to date."""
     models = await asyncio.to_thread(Models.read, settings.models)
     uploads = await stack.enter_async_context(
@@ -90,6 +96,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
+        ("rights", rights.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
@@ -105,6 +112,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Parts:
         ),
         hub=hub,
         group=group,
+        rights=rights,
         began_at=time.monotonic(),
     )
 

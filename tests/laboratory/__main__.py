@@ -18,7 +18,7 @@ import typer
 
 from producer_tools.local.errors import LocalStackError
 from producer_tools.local.stack import LocalStack
-from tests.laboratory import replays, results
+from tests.laboratory import replays, results, rights
 from tests.laboratory.cluster import ClusterStack
 from tests.laboratory.planted import PLANTED
 from tests.laboratory.proxied import ProxiedStack
@@ -28,6 +28,9 @@ from tests.laboratory.schedule import SCHEDULES, Fault, draw, endless
 
 Asked = dict[str, Any]
 """A run's options, by name: in a file of recorded runs they identify a run."""
+
+_OWN = (replays.SCHEDULE, rights.SCHEDULE)
+"""Schedules that are programs of their own."""
 
 
 def main(
@@ -39,7 +42,8 @@ def main(
         float | None, typer.Option(help="Strike for so long, submitting all the while.")
     ] = None,
     schedule: Annotated[
-        str, typer.Option(help=f"One of {', '.join((*SCHEDULES, replays.SCHEDULE))}.")
+        str,
+        typer.Option(help=f"One of {', '.join((*SCHEDULES, replays.SCHEDULE, rights.SCHEDULE))}."),
     ] = "mixed",
     poisoned: Annotated[int | None, typer.Option(help="Bad records; none: 4 in 100.")] = None,
     outage: Annotated[float, typer.Option(help="Seconds that S3 or the callback is away.")] = 5.0,
@@ -63,6 +67,8 @@ def main(
             for each in range(first, first + runs)
         ]
         sys.exit(0 if all(each_holds) else 1)
+    if schedule == rights.SCHEDULE:
+        sys.exit(0 if _rights(folder) else 1)
     if planted:
         plans: list[Asked] = [{"seed": first, "planted": name} for name in PLANTED]
     else:
@@ -101,6 +107,18 @@ def _replays(seed: int, records: int, folder: Path | None) -> bool:
             verdicts = asyncio.run(replays.run(stack, folder=place, seed=seed, records=records))
     print(f"seed {seed}:", *verdicts, sep="\n", flush=True)
     return all(verdict.holds for verdict in verdicts)
+
+
+def _rights(folder: Path | None) -> bool:
+    """Take each right from each role, and print the verdicts."""
+    with tempfile.TemporaryDirectory(prefix="maskline-rights-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            verdicts = asyncio.run(rights.run(stack, folder=place))
+    fails = sum(not verdict.holds for verdict in verdicts)
+    print(f"{len(verdicts) - fails} of {len(verdicts)} hold")
+    return not fails
 
 
 def _as_it_must(done: RecordedRun) -> bool:

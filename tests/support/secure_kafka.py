@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -10,7 +11,13 @@ from producer_tools.local import ports
 from producer_tools.local.kafka.broker import COMMON_PROPERTIES, Kafka
 from tests.support.certificates import Authority
 
-PASSWORDS = {"admin": "admin-password", "operator": "operator-password"}
+PASSWORDS = {
+    name: f"{name}-password"
+    for name in (
+        "admin", "consumer", "gateway", "operator", "topic-creator", "producer", "subscriber",
+        "replayer",
+    )
+}  # fmt: skip
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -67,6 +74,21 @@ class SecureKafka(Kafka):
         if first:
             self._set_up(properties)
         return self._java("kafka.Kafka", str(properties))
+
+    def client_context(self) -> ssl.SSLContext:
+        """What a client trusts that has no certificate of its own."""
+        return ssl.create_default_context(cafile=self.authority.file)
+
+    def environment(self, user: str) -> dict[str, str]:
+        """Kafka's settings of a user that logs in by SCRAM."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.address("scram"),
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA_USERNAME": user,
+            "KAFKA_PASSWORD": PASSWORDS[user],
+            "KAFKA_CA_FILE": str(self.authority.file),
+        }
 
     def address(self, way: str) -> str:
         """The address for clients that log in by `scram`, `mtls` or `oauth`."""

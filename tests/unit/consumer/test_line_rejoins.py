@@ -7,6 +7,7 @@ import pytest
 
 from consumer.errors import LaneLost, StartError
 from consumer.job.services import Services
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.line import line as line_module
 from consumer.line.line import Line
 from consumer.line.throughput import Throughput
@@ -39,7 +40,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> type[Broken]:
     """Stands in for the membership; joining again takes no time."""
     Broken.stop = asyncio.Event()
     monkeypatch.setattr(line_module, "Membership", Broken)
-    monkeypatch.setattr(line_module, "_pause", no_pause)
+    monkeypatch.setattr(Line, "_pause", no_pause)
     return Broken
 
 
@@ -69,9 +70,16 @@ def make_line() -> tuple[Line, Metrics]:
     """Make a line that has no job to do, and what counts its lanes."""
     metrics = Metrics()
     services = Services.__new__(Services)
-    line = Line(KafkaSettings(), LineSettings(), services=services, throughput=Throughput(metrics))
+    kafka = KafkaSettings()
+    line = Line(
+        kafka,
+        LineSettings(),
+        services=services,
+        throughput=Throughput(metrics),
+        rights=RightsWatch(kafka, lambda _: ()),
+    )
     return line, metrics
 
 
-async def no_pause(_losses: int, _stop: asyncio.Event) -> None:
+async def no_pause(_line: Line, _losses: int, _stop: asyncio.Event) -> None:
     """Go on."""
