@@ -28,6 +28,7 @@ from consumer.settings import KafkaSettings
 
 ANSWER_SECONDS = 20.0
 HEAR_SECONDS = 3.0
+COORDINATOR_SECONDS = 3.0
 ASK_AGAIN_SECONDS = 0.2
 _BITS = {"READ": 3, "WRITE": 4, "CREATE": 5, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}
 """Kafka's numbers of operations: a topic's answer has a bit for each that we may do."""
@@ -151,19 +152,27 @@ def _is_denied(right: Right, error: type[KafkaError], allowed: int) -> bool:
 
 async def _may_use_group(client: AIOKafkaClient, right: Right) -> bool:
     """Ask who coordinates the group; to read, with the heartbeat of a member that there isn't."""
-    while True:  # Kafka makes its first coordinator when it is first asked for one
-        try:
-            node = await client.coordinator_lookup(CoordinationType.GROUP, right.example)
-            if right.operation != "READ":
-                return True
-            answer = await client.send(node, HeartbeatRequest(right.example, -1, _NOBODY))
-            return for_code(answer.error_code) is not GroupAuthorizationFailedError
-        except GroupAuthorizationFailedError:
-            return False
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-        await asyncio.sleep(ASK_AGAIN_SECONDS)
+    with suppress(TimeoutError):  # a coordinator that is away is said by others
+        async with asyncio.timeout(COORDINATOR_SECONDS):
+            while True:  # Kafka makes its first coordinator when it is first asked for one
+                try:
+                    return await _group_answers(client, right)
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
+    return True
+
+
+async def _group_answers(client: AIOKafkaClient, right: Right) -> bool:
+    try:
+        node = await client.coordinator_lookup(CoordinationType.GROUP, right.example)
+    except GroupAuthorizationFailedError:
+        return False
+    if right.operation != "READ":
+        return True
+    answer = await client.send(node, HeartbeatRequest(right.example, -1, _NOBODY))
+    return for_code(answer.error_code) is not GroupAuthorizationFailedError
 
 
 async def _may_transact(client: AIOKafkaClient, transactional_id: str) -> bool:

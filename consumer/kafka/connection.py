@@ -5,19 +5,19 @@ import ssl
 from typing import Any
 
 from aiokafka import client
-from aiokafka.conn import AIOKafkaConnection, create_conn
 from pydantic import SecretStr
 
 from consumer.errors import StartError
 from consumer.kafka.oauth import ClientCredentials, TokenProvider
+from consumer.kafka.session import SessionConnection
 from consumer.settings import KafkaSettings
 
 CONNECT_SECONDS = 5.0
 """For a connection to one broker, with its first question and the login."""
 
 
-async def connect(*address: Any, **options: Any) -> AIOKafkaConnection:
-    """Connect as aiokafka does, within `CONNECT_SECONDS`.
+async def connect(*address: Any, **options: Any) -> SessionConnection:
+    """Connect as aiokafka does, within `CONNECT_SECONDS`, and no longer than the session lasts.
 
     aiokafka waits as long as for any request, 40 s, and connects to one broker at a time. So one
     that is frozen, or cut off without a word, kept a client from the others until its start was
@@ -27,7 +27,9 @@ async def connect(*address: Any, **options: Any) -> AIOKafkaConnection:
         TimeoutError: the broker doesn't answer in time.
     """
     async with asyncio.timeout(CONNECT_SECONDS):
-        return await create_conn(*address, **options)
+        connection = SessionConnection(*address, **options)
+        await connection.connect()
+        return connection
 
 
 client.create_conn = connect

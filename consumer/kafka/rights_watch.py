@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 2.0
 """So often we ask: a right that is missing must be known within the session's time-out."""
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
 AGAIN_SECONDS = 2.0
 
 

@@ -18,7 +18,7 @@ import typer
 
 from producer_tools.local.errors import LocalStackError
 from producer_tools.local.stack import LocalStack
-from tests.laboratory import replays, results, rights
+from tests.laboratory import replays, results, rights, sessions, upgrade
 from tests.laboratory.cluster import ClusterStack
 from tests.laboratory.planted import PLANTED
 from tests.laboratory.proxied import ProxiedStack
@@ -29,7 +29,7 @@ from tests.laboratory.schedule import SCHEDULES, Fault, draw, endless
 Asked = dict[str, Any]
 """A run's options, by name: in a file of recorded runs they identify a run."""
 
-_OWN = (replays.SCHEDULE, rights.SCHEDULE)
+_OWN = (replays.SCHEDULE, rights.SCHEDULE, sessions.SCHEDULE, upgrade.SCHEDULE)
 """Schedules that are programs of their own."""
 
 
@@ -51,6 +51,9 @@ def main(
         bool,
         typer.Option("--planted", help="Plant faults in the consumer: are they caught?"),
     ] = False,
+    before: Annotated[
+        str, typer.Option(help="Of `upgrade`: the commit of the version before.")
+    ] = "HEAD~1",
     folder: Annotated[Path | None, typer.Option(help="Keep logs and data here.")] = None,
     results_file: Annotated[
         Path | None,
@@ -69,6 +72,10 @@ def main(
         sys.exit(0 if all(each_holds) else 1)
     if schedule == rights.SCHEDULE:
         sys.exit(0 if _rights(folder) else 1)
+    if schedule == sessions.SCHEDULE:
+        sys.exit(0 if _sessions(60 * (minutes or 10), folder) else 1)
+    if schedule == upgrade.SCHEDULE:
+        sys.exit(0 if _upgrade(first, records, before, folder) else 1)
     if planted:
         plans: list[Asked] = [{"seed": first, "planted": name} for name in PLANTED]
     else:
@@ -119,6 +126,32 @@ def _rights(folder: Path | None) -> bool:
     fails = sum(not verdict.holds for verdict in verdicts)
     print(f"{len(verdicts) - fails} of {len(verdicts)} hold")
     return not fails
+
+
+def _sessions(seconds: float, folder: Path | None) -> bool:
+    """Serve while sessions end and secrets are replaced, and print what came of it."""
+    with tempfile.TemporaryDirectory(prefix="maskline-sessions-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            served = asyncio.run(
+                sessions.run(stack, folder=place, session_seconds=60, seconds=seconds, every=0.5)
+            )
+    print(*served, sep="\n", flush=True)
+    return not any(one.wrong or one.lanes_lost for one in served)
+
+
+def _upgrade(seed: int, records: int, before: str, folder: Path | None) -> bool:
+    """Upgrade from the version before, and back, and print the verdicts."""
+    with tempfile.TemporaryDirectory(prefix="maskline-upgrade-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            verdicts = asyncio.run(
+                upgrade.run(stack, folder=place, seed=seed, records=records, before=before)
+            )
+    print(f"from {before} and back:", *verdicts, sep="\n", flush=True)
+    return all(verdict.holds for verdict in verdicts)
 
 
 def _as_it_must(done: RecordedRun) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 
-from tests.support.secure_kafka import PASSWORDS, SecureKafka
+from tests.support.secure_kafka import SecureKafka
 
 _KINDS = {"topic": 2, "group": 3, "transactional-id": 5}
 _OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
@@ -80,14 +80,7 @@ class Acls:
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         """Inside, a client that may do all."""
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._kafka.address("scram"),
-            security_protocol="SASL_SSL",
-            ssl_context=self._kafka.client_context(),
-            sasl_mechanism="SCRAM-SHA-512",
-            sasl_plain_username="admin",
-            sasl_plain_password=PASSWORDS["admin"],
-        )
+        admin = AIOKafkaAdminClient(**self._kafka.admin_options())
         try:
             await admin.start()
             yield admin

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from producer_tools.local import ports
 from producer_tools.local.kafka.broker import COMMON_PROPERTIES, Kafka
@@ -78,6 +79,18 @@ class SecureKafka(Kafka):
     def client_context(self) -> ssl.SSLContext:
         """What a client trusts that has no certificate of its own."""
         return ssl.create_default_context(cafile=self.authority.file)
+
+    def admin_options(self) -> dict[str, Any]:
+        """Give the arguments of a client that may do all, and whose session has no end."""
+        pair = self.folder / "admin.pem"
+        pair.write_bytes(self.authority.pair("admin"))
+        context = self.client_context()
+        context.load_cert_chain(pair)
+        return {
+            "bootstrap_servers": self.address("mtls"),
+            "security_protocol": "SSL",
+            "ssl_context": context,
+        }
 
     def environment(self, user: str) -> dict[str, str]:
         """Kafka's settings of a user that logs in by SCRAM."""

@@ -22,7 +22,7 @@ from tests.support.consumer_process import ConsumerProcess
 from tests.support.line_names import LineNames, maskline
 from tests.support.models import write_light_catalog
 from tests.support.photos import saved, stripes
-from tests.support.secure_kafka import PASSWORDS, SecureKafka
+from tests.support.secure_kafka import SecureKafka
 
 PHOTO = f"s3://{UPLOAD_BUCKET}/rights.png"
 REPLAY = "r1"
@@ -95,14 +95,7 @@ class SecureLine:
 
     async def send_garbage(self) -> None:
         """Write a record that becomes a dead letter."""
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.kafka.address("scram"),
-            security_protocol="SASL_SSL",
-            ssl_context=self.kafka.client_context(),
-            sasl_mechanism="SCRAM-SHA-512",
-            sasl_plain_username="admin",
-            sasl_plain_password=PASSWORDS["admin"],
-        ) as producer:
+        async with AIOKafkaProducer(**self.kafka.admin_options()) as producer:
             await producer.send_and_wait(self.names.jobs, b"garbage", key=b"garbage")
 
     def maskline(self, role: Role, *arguments: str) -> Done:
