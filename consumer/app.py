@@ -184,11 +184,8 @@ async def check_kafka(
     """
     if missing := await check_rights(kafka, rights):
         log.warning("rights.missing", reason=lacking(missing, kafka))
-    differences = [
-        found
-        for found in await topics.check(kafka)
-        if dead_letters or found.topic != kafka.dead_letter_topic
-    ]
+    unused = () if dead_letters else (kafka.dead_letter_topic,)
+    differences = await topics.check(kafka, unused=unused)
     fatal = [f"topic {found.topic} {found.detail}" for found in differences if found.fatal]
     if fatal:
         raise StartError(f"{'; '.join(fatal)}. {topics.HOW_TO_MEND}", exit_code=3)

@@ -208,8 +208,8 @@ def _topic_creator(settings: KafkaSettings) -> tuple[Right, ...]:
 def _producer(settings: KafkaSettings) -> tuple[Right, ...]:
     return (
         Right("WRITE", "topic", settings.jobs_topic),
-        # Our client notes where the status topic ends, so that it can wait for a job's end.
-        Right("DESCRIBE", "topic", settings.status_topic),
+        # Our client follows it. A program that only writes jobs does without.
+        Right("READ", "topic", settings.status_topic),
     )
 
 

@@ -8,9 +8,12 @@ doesn't log in again on a connection, so each cut broke off whatever was under w
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
+from weakref import WeakSet
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.protocol.admin import SaslAuthenticateRequest
+
+_open: "WeakSet[SessionConnection]" = WeakSet()
 
 SHARE = 0.8
 """Of a session, after which its connection is closed as soon as no request is under way."""
@@ -22,12 +25,17 @@ class SessionConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka h
     _ending: asyncio.TimerHandle | None = None
     _over = False
 
+    async def connect(self) -> Any:
+        """Connect and log in."""
+        streams = await super().connect()
+        _open.add(self)
+        return streams
+
     def send(self, request: Any, expect_response: bool = True) -> Awaitable[Any]:
         """Send a request; of a login, note how long the session lasts."""
         answer: Awaitable[Any] = super().send(request, expect_response)
-        return (
-            self._note_session(answer) if isinstance(request, SaslAuthenticateRequest) else answer
-        )
+        login = isinstance(request, SaslAuthenticateRequest)
+        return self._note_session(answer) if login else answer
 
     def close(self, reason: CloseReason | None = None, exc: BaseException | None = None) -> Any:
         """Close at once."""
@@ -35,22 +43,28 @@ class SessionConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka h
             self._ending.cancel()
         return super().close(reason, exc)
 
+    def end_session(self) -> None:
+        """Close as soon as no request is under way."""
+        self._over = True
+        self._close_if_over()
+
     async def _note_session(self, answer: Awaitable[Any]) -> Any:
         response = await answer
         lifetime = getattr(response, "session_lifetime_ms", 0) / 1000  # 0: without an end
         if lifetime > 0:
-            self._ending = self._loop.call_later(SHARE * lifetime, self._end_session)
+            self._ending = self._loop.call_later(SHARE * lifetime, self.end_session)
         return response
-
-    def _end_session(self) -> None:
-        self._over = True
-        self._close_between_requests()
 
     def _handle_frame(self, frame: bytes) -> None:
         super()._handle_frame(frame)
-        if self._over:
-            self._close_between_requests()
+        self._close_if_over()
 
-    def _close_between_requests(self) -> None:
-        if not self._requests:
+    def _close_if_over(self) -> None:
+        if self._over and not self._requests:
             self.close(CloseReason.IDLE_DROP)
+
+
+def end_sessions() -> None:
+    """End the session of every connection that is logged in."""
+    for connection in list(_open):
+        connection.end_session()

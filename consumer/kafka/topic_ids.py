@@ -114,7 +114,7 @@ class MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
 
     def build(self, request_struct_class: Any) -> Any:
         """Give the request as aiokafka sends it."""
-        topics = [(_NO_ID, topic, {}) for topic in self._topics]
+        topics: list[Any] = [(_NO_ID, topic, {}) for topic in self._topics]
         return request_struct_class(topics, False, self._operations, {})
 
 

@@ -1,7 +1,7 @@
 """The line's topics: created as `schemas.topics` describes them, and compared with that."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -44,14 +44,16 @@ class Difference:
     """Whether the line's promise can't be kept with it."""
 
 
-async def check(settings: KafkaSettings) -> list[Difference]:
+async def check(settings: KafkaSettings, *, unused: Collection[str] = ()) -> list[Difference]:
     """Give the differences between the line's topics and `schemas.topics`.
+
+    `unused`: topics at which nobody looks.
 
     Raises:
         StartError: Kafka can't be reached, or refuses us.
     """
     async with _admin(settings) as admin:
-        return await _differences(admin, settings)
+        return await _differences(admin, settings, unused)
 
 
 async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
@@ -131,7 +133,9 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def _topics(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> dict[str, Topic]:
+async def _topics(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, unused: Collection[str] = ()
+) -> dict[str, Topic]:
     """Those of ours that there are, among all topics that we may see.
 
     Of the others nothing more is asked: we need no right to them.
@@ -139,7 +143,7 @@ async def _topics(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> dict[s
     Raises:
         StartError: we may not see one of ours, be it there or not.
     """
-    ours = {spec.name for spec in _specs(settings, {})}
+    ours = {spec.name for spec in _specs(settings, {})} - set(unused)
     listed = {
         topic["topic"]: len(topic["partitions"])
         for topic in await admin.describe_topics()
@@ -203,11 +207,14 @@ async def _appeared(admin: AIOKafkaAdminClient, names: set[str]) -> None:
             await asyncio.sleep(APPEAR_SECONDS)
 
 
-async def _differences(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[Difference]:
-    there = await _topics(admin, settings)
+async def _differences(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, unused: Collection[str] = ()
+) -> list[Difference]:
+    there = await _topics(admin, settings, unused)
     return [
         difference
         for spec in _specs(settings, there)
+        if spec.name not in unused
         for difference in _compare(spec, there.get(spec.name))
     ]
 

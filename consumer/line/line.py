@@ -18,13 +18,14 @@ from consumer.backoff import Backoff
 from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.job.services import Services
 from consumer.kafka.committed import RunProgress
+from consumer.kafka.connection import replace_login
 from consumer.kafka.rights_watch import RightsWatch
 from consumer.line.clients import LaneClients, lane_clients
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
 from consumer.line.open_lane import OpenLane
-from consumer.line.race import first_of, race, unless
+from consumer.line.race import race, unless
 from consumer.line.run import Run, begin_or_go_on
 from consumer.line.settler import halted_for
 from consumer.line.start import Start, find_start
@@ -71,7 +72,6 @@ class Line:
         self._rights = rights
         self._ledger = Ledger()
         self._from_offset = from_offset
-        self._renewed = asyncio.Event()
         self._owned_before = False
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
@@ -105,12 +105,12 @@ class Line:
         )
 
     def renew(self, kafka: KafkaSettings) -> None:
-        """Settle what is in flight, leave the group, and join it again by these settings.
+        """Log in to Kafka by these settings from now on; what is under way goes on.
 
         They have the group that the line is in, a replay run's own.
         """
-        self._kafka = kafka
-        self._renewed.set()
+        old, self._kafka = self._kafka, kafka
+        replace_login(old, kafka)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, or until a replay run has come to its end; then leave the group.
@@ -126,8 +126,6 @@ class Line:
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
-                if self.ended is not None:  # what ends a membership for a renewal isn't `stop`
-                    stop.set()
             except (StartError, LaneHalted):
                 raise
             except Exception as error:
@@ -140,15 +138,11 @@ class Line:
                 await self._pause(losses, stop)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        """Keep up one membership, until `stop`, a renewal, or until the lane is lost."""
-        self._renewed.clear()
-        async with (
-            Membership(self._kafka) as membership,
-            first_of(stop, self._renewed) as leave,
-        ):
+        """Keep up one membership, until `stop`, or until the lane is lost."""
+        async with Membership(self._kafka) as membership:
             self._membership = membership
             try:
-                await race(membership.run(), self._own(membership, leave))
+                await race(membership.run(), self._own(membership, stop))
             finally:
                 self._membership = None
 

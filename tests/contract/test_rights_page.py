@@ -19,9 +19,9 @@ SERVERS = "localhost:9092"
 DOES: dict[Role, str] = {
     "consumer": "`maskline consume`",
     "gateway": "`maskline gateway`",
-    "operator": "every other command of `maskline`, but `topics create`",
+    "operator": "every other command of `maskline`, and `submit --batch`",
     "topic creator": "`maskline topics create`",
-    "producer": "writes jobs: `maskline submit`, the Python client, or any program",
+    "producer": "`maskline submit` and the Python client; any other program needs Write alone",
     "subscriber": "reads events, in a group of its own; its name is an example",
     "replayer": "`maskline consume --replay-id`",
 }

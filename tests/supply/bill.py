@@ -32,9 +32,12 @@ Bill = dict[str, Any]
 
 def bill_of_package() -> Bill:
     """Give the bill of our package: what the runtime's lock installs, and the networks."""
-    bill = _read_python([Path(sysconfig.get_path("purelib"))])
     locked = locked_versions()
-    _keep(bill, lambda part: canonicalize_name(part["name"]) in locked)
+    with tempfile.TemporaryDirectory() as temporary:
+        for found in Path(sysconfig.get_path("purelib")).glob("*.dist-info"):
+            if canonicalize_name(found.name.partition("-")[0]) in locked:
+                (Path(temporary) / found.name).symlink_to(found)
+        bill = _read_python([Path(temporary)])
     bill["components"] += _networks(WEIGHTS)
     return checked(bill)
 

@@ -73,7 +73,7 @@ class _Alter(Request[_AlterStruct]):  # type: ignore[misc]
         self._salted = hashlib.pbkdf2_hmac("sha512", password.encode(), self._salt, _ITERATIONS)
 
     def build(self, request_struct_class: Any) -> Any:
-        new = (self._user, _SHA_512, _ITERATIONS, self._salt, self._salted, {})
+        new: tuple[Any, ...] = (self._user, _SHA_512, _ITERATIONS, self._salt, self._salted, {})
         return request_struct_class([], [new], {})
 
 

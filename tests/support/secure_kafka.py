@@ -92,7 +92,7 @@ class SecureKafka(Kafka):
             "ssl_context": context,
         }
 
-    def environment(self, user: str) -> dict[str, str]:
+    def environment_of(self, user: str) -> dict[str, str]:
         """Kafka's settings of a user that logs in by SCRAM."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.address("scram"),

@@ -58,7 +58,7 @@ class SecureLine:
         return {
             **self.stack.environment(),
             **self.names.environment(),
-            **self.kafka.environment(user_of(role)),
+            **self.kafka.environment_of(user_of(role)),
             "MODEL_FOLDER": str(self.folder),
             "QWEN_MODEL_PATH": "trivial.onnx",
             "TEMP_FOLDER": str(folder),
@@ -98,7 +98,7 @@ class SecureLine:
         async with AIOKafkaProducer(**self.kafka.admin_options()) as producer:
             await producer.send_and_wait(self.names.jobs, b"garbage", key=b"garbage")
 
-    def maskline(self, role: Role, *arguments: str) -> Done:
+    def maskline(self, role: Role | str, *arguments: str) -> Done:
         """Run a command of `maskline` as a role, to its end."""
         try:
             done = maskline(*arguments, environment=self.environment(role))
@@ -157,6 +157,6 @@ def submitted(gateway: GatewayProcess) -> Done:
     """Submit a photo to the gateway."""
     with httpx.Client(base_url=gateway.url, timeout=30, trust_env=False) as client:
         answer = client.post(
-            "/queue/submit", files={"files": ("a.jpg", saved(stripes(), "JPEG"), "image/jpeg")}
+            "/queue/submit", files={"images": ("a.jpg", saved(stripes(), "JPEG"), "image/jpeg")}
         )
     return Done(answer.status_code, answer.text)

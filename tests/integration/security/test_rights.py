@@ -70,13 +70,14 @@ async def test_a_process_that_may_not_do_its_work_ends_and_says_why(
 
 async def test_a_right_taken_away_makes_unready_until_it_is_back(secure_line: SecureLine) -> None:
     """Within a session's time-out, and ready by itself, whatever the right is for."""
+    cut: tuple[tuple[Role, str, str], ...] = (
+        ("consumer", "READ", "topic"),  # of the jobs
+        ("consumer", "READ", "group"),
+        ("consumer", "WRITE", "transactional id"),
+        ("gateway", "WRITE", "topic"),
+    )
     async with running(secure_line) as services:
-        for role, operation, kind in (
-            ("consumer", "READ", "topic"),  # of the jobs
-            ("consumer", "READ", "group"),
-            ("consumer", "WRITE", "transactional id"),
-            ("gateway", "WRITE", "topic"),
-        ):
+        for role, operation, kind in cut:
             right = next(
                 one
                 for one in secure_line.rights(role)
