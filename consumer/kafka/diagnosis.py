@@ -77,7 +77,7 @@ async def _reason(
     except UnsupportedSaslMechanismError as error:
         return f"has no KAFKA_SASL_MECHANISM={settings.kafka_sasl_mechanism}: {error}"
     except SaslAuthenticationFailed:
-        return f"refuses {_credentials(settings)}"
+        return f"refuses {named_credentials(settings)}"
     except IllegalSaslStateError:
         return f"has no SASL on this port: KAFKA_SECURITY_PROTOCOL={_without_sasl(settings)}?"
     except (TimeoutError, KafkaError, OSError) as error:
@@ -154,7 +154,8 @@ async def _speaks_tls(host: str, port: int) -> bool:
     return True
 
 
-def _credentials(settings: KafkaSettings) -> str:
+def named_credentials(settings: KafkaSettings) -> str:
+    """Name the settings by which we log in, as a sentence has them."""
     if settings.kafka_sasl_mechanism == "OAUTHBEARER":
         return "the token of KAFKA_OAUTH_TOKEN_URL"
     return "KAFKA_USERNAME and KAFKA_PASSWORD"

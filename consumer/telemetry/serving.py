@@ -19,10 +19,14 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family)
     except OSError as error:
         why = "is taken" if error.errno == errno.EADDRINUSE else f"can't be opened: {error}"
         raise StartError(f"{setting}={port} on HOST={host} {why}", exit_code=3) from error
+    # Connections inherit it. asyncio sets it on sockets that name their protocol, as these don't;
+    # without it a body waits up to 40 ms for the caller to acknowledge the head.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    return listening
 
 
 @asynccontextmanager

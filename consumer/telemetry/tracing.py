@@ -1,7 +1,7 @@
 """Traces of jobs, as everybody but OpenTelemetry's own module sees them; here they are off.
 
-A `Trace` is one attempt at a job, from its record to its terminal event. While traces are off, all
-of them are one object that does nothing.
+A `Trace` is one attempt at a job, from its record to its terminal event; or a job's submission, or
+an HTTP request. While traces are off, all of them are one object that does nothing.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,13 @@ class Span:
 
 
 class Trace(Span):
-    """One attempt at a job; this one is nothing."""
+    """One attempt at a job, one submission, or one request; this one is nothing."""
 
     ids: Mapping[str, str] = {}
     """What log lines carry of it."""
+
+    def rename(self, name: str) -> None:
+        """Give it another name."""
 
     def current(self) -> AbstractContextManager[object]:
         """Let steps in the block belong to it."""
@@ -74,6 +77,11 @@ class Tracing:
     def submission(self, topic: str, *, parent: str | None) -> Trace:
         """Begin the trace of a job that is submitted."""
         del topic, parent
+        return NO_TRACE
+
+    def request(self, method: str, path: str, *, parent: str | None) -> Trace:
+        """Begin the trace of an HTTP request that is served; `parent` is the caller's."""
+        del method, path, parent
         return NO_TRACE
 
     def close(self) -> None:

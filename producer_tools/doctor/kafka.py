@@ -8,6 +8,7 @@ from consumer.errors import StartError
 from consumer.kafka import topics
 from consumer.kafka.authorization import ask_rights
 from consumer.kafka.connection import connection_options
+from consumer.kafka.diagnosis import named_credentials
 from consumer.kafka.rights import principal, rights_of
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import group_members, halted_behind
@@ -69,7 +70,7 @@ async def _look_at_brokers(
 def _refused(settings: KafkaSettings, error: BaseException) -> Finding:
     reason = str(error) or f"no answer within {REACH_SECONDS:g} s"
     sasl = settings.kafka_security_protocol.startswith("SASL")
-    names = "KAFKA_SASL_MECHANISM, KAFKA_USERNAME and KAFKA_PASSWORD" if sasl else "KAFKA_CERT_FILE"
+    names = f"KAFKA_SASL_MECHANISM, {named_credentials(settings)}" if sasl else "KAFKA_CERT_FILE"
     return wrong(
         "kafka",
         f"the brokers take the connection and don't serve us: {reason}",

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from consumer.telemetry.secrets import Secrets
+from consumer.telemetry.tracing import Tracing
 from producer_tools.gateway import (
     health,
     job_story,
@@ -20,6 +21,7 @@ from producer_tools.gateway import (
 )
 from producer_tools.gateway.access import Access
 from producer_tools.gateway.cancelling import Cancels
+from producer_tools.gateway.direct import Direct
 from producer_tools.gateway.guard import Guard
 from producer_tools.gateway.metrics import Metrics
 from producer_tools.gateway.parts import Parts
@@ -29,7 +31,13 @@ _DESCRIPTION = "Photos of people in, body-region masks out: HTTP in front of a l
 
 
 def make_app(
-    parts: Parts, *, cancels: Cancels, access: Access, metrics: Metrics, secrets: Secrets
+    parts: Parts,
+    *,
+    cancels: Cancels,
+    access: Access,
+    metrics: Metrics,
+    tracing: Tracing,
+    secrets: Secrets,
 ) -> ASGIApp:
     """Return the gateway as an ASGI application."""
     app = FastAPI(
@@ -53,16 +61,26 @@ def make_app(
     ):
         app.include_router(router)
 
+    def refusal(refused: Refused) -> Response:
+        return refused.response(secrets.hide)
+
     async def refuse(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)  # noqa: S101 - for the type
-        return error.response(secrets.hide)
+        return refusal(error)
 
     app.add_exception_handler(Refused, refuse)
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse_path)
     app.add_exception_handler(Exception, _own_up)
     _without_422(app)
-    return Guard(app, access=access, metrics=metrics, limit=parts.settings.gateway.upload_max_bytes)
+    hot = [*seed2.direct_calls(parts, cancels), *seed3.direct_calls(parts)]
+    return Guard(
+        Direct(app, hot, refuse=refusal, own_up=_internal_error),
+        access=access,
+        metrics=metrics,
+        tracing=tracing,
+        limit=parts.settings.gateway.upload_max_bytes,
+    )
 
 
 async def _refuse_input(_request: Request, error: Exception) -> Response:
@@ -81,6 +99,10 @@ async def _refuse_path(_request: Request, error: Exception) -> Response:
 
 
 async def _own_up(_request: Request, _error: Exception) -> Response:
+    return _internal_error()
+
+
+def _internal_error() -> Response:
     return JSONResponse({"detail": "Internal error."}, status_code=500)
 
 

@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Header, Request
-from fastapi.responses import JSONResponse
+from fastapi import Header, Request, Response
 from pydantic import BaseModel
 
 from producer_tools.gateway.keeper import Keeper
 from producer_tools.gateway.refusal import bad
 from producer_tools.view.queries import Story
-from schemas.trace_context import HEADER
+from schemas.trace_context import HEADER, traceparent
 
 ANONYMOUS = "anonymous"
 _LONGEST_USER = 256
@@ -83,13 +82,18 @@ def checked_key(given: str | None) -> str | None:
 
 
 def traceparent_of(request: Request) -> str | None:
-    """Return the trace context of a request, if it has one."""
-    return request.headers.get(HEADER)
+    """Return the trace context of a request. None: it has none that is valid."""
+    return traceparent([(HEADER, request.headers.get(HEADER, "").encode())])
 
 
-def answer(keeper: Keeper, body: BaseModel, *, status: int = 200) -> JSONResponse:
+def answer(keeper: Keeper, body: BaseModel, *, status: int = 200) -> Response:
     """Return an answer from the view, which says its age."""
-    return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=age(keeper))
+    return Response(
+        body.model_dump_json(),
+        status_code=status,
+        headers=age(keeper),
+        media_type="application/json",
+    )
 
 
 def age(keeper: Keeper) -> Mapping[str, str]:

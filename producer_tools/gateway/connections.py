@@ -2,15 +2,49 @@
 
 import asyncio
 import resource
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST = 1000
 STALL_SECONDS = 10.0
 IDLE_SECONDS = 60
+_JOINED_BYTES = 64 * 1024
 _OTHER_FILES = 200
 """Descriptors that connections leave to all else."""
+
+
+class JoinedWrites:
+    """A transport that sends in one piece what is written at one moment: a head and its body.
+
+    A piece costs a call of the system, and wakes the caller.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._waiting = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Send it before the loop turns to anything else that comes later."""
+        if data and not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting += data
+        if len(self._waiting) > _JOINED_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what waits, and close."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            data, self._waiting = self._waiting, bytearray()
+            self._transport.write(data)
 
 
 class BoundedConnection(H11Protocol):
@@ -23,7 +57,7 @@ class BoundedConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head; make room if there is none."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
         self._heard_at = self.loop.time()
         self._expect_head()
         if len(self.connections) > self.most:

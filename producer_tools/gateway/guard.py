@@ -8,9 +8,11 @@ from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from consumer.telemetry.tracing import NO_TRACE, Trace, Tracing
 from producer_tools.gateway.access import Access
 from producer_tools.gateway.metrics import Metrics
 from producer_tools.gateway.refusal import Refused
+from schemas.trace_context import HEADER
 
 log = structlog.get_logger()
 
@@ -21,16 +23,20 @@ STALL_SECONDS = 10.0
 _SLOWEST = 4096
 """Bytes a second that a body must come with, after the first seconds."""
 _PREFLIGHT_SECONDS = "600"
+_SERVER_ERROR = 500
 
 
 class Guard:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp, *, access: Access, metrics: Metrics, limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, access: Access, metrics: Metrics, tracing: Tracing, limit: int
+    ) -> None:
         """`limit` is that of a body, for those that are refused."""
         self._app = app
         self._access = access
         self._metrics = metrics
+        self._tracing = tracing
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,15 +55,40 @@ class Guard:
         except Refused as refused:
             await refused.response()(scope, exchange.receive, exchange.send)
             return
+        if scope["method"] == "POST":
+            await self._serve_traced(scope, headers.get(HEADER), exchange)
+        else:
+            await self._serve(scope, exchange)
+
+    async def _serve_traced(self, scope: Scope, parent: str | None, exchange: "_Exchange") -> None:
+        """Serve a request as a span of its caller's trace, or of a new one."""
+        trace = self._tracing.request(scope["method"], scope["path"], parent=parent)
+        exchange.trace = trace
+        if trace.traceparent is not None:  # it is the parent of all that follows
+            others = [pair for pair in scope["headers"] if pair[0] != HEADER.encode()]
+            scope["headers"] = [*others, (HEADER.encode(), trace.traceparent.encode())]
+        with structlog.contextvars.bound_contextvars(**trace.ids):
+            try:
+                await self._serve(scope, exchange)
+            finally:
+                trace.end()
+
+    async def _serve(self, scope: Scope, exchange: "_Exchange") -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
+            exchange.trace.fail(type(error).__name__)
             log.error("request.failed", path=scope["path"][:200], exc_info=error)
 
-    def note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count an answer."""
+    def note(self, scope: Scope, status: int, seconds: float, trace: Trace) -> None:
+        """Count an answer, and let its trace say what it is."""
         route = scope.get("route")
         call = getattr(route, "path", "other")
+        if trace is not NO_TRACE:
+            trace.rename(f"{scope['method']} {call}")
+            trace.note(http__route=call, http__response__status_code=status)
+            if status >= _SERVER_ERROR:
+                trace.fail(str(status))
         self._metrics.requests.labels(call, str(status)).inc()
         self._metrics.request_seconds.labels(call).observe(seconds)
 
@@ -97,6 +128,7 @@ class _Exchange:
     def __init__(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send, guard: Guard
     ) -> None:
+        self.trace = NO_TRACE
         self._stalled = False
         """The rest of the body doesn't come."""
         self._scope, self._headers = scope, headers
@@ -135,7 +167,8 @@ class _Exchange:
             if not self._complete:
                 headers["Connection"] = "close"
                 await self._drain()
-            self._guard.note(self._scope, message["status"], time.monotonic() - self._started_at)
+            seconds = time.monotonic() - self._started_at
+            self._guard.note(self._scope, message["status"], seconds, self.trace)
         await self._send(message)
 
     @property

@@ -77,9 +77,8 @@ class Keeper:
         Raises:
             Refused: 503, or 507 where the disk is full.
         """
-        problem = self.problem
-        if problem is not None:
-            raise (no_room if self._disk_full else unavailable)(problem)
+        if self.problem is not None:
+            raise self._refusal()
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from the view as it is.
@@ -128,6 +127,9 @@ class Keeper:
                 self._ready, self._disk_full = True, False
                 self._problem = "the view has not heard from Kafka for 10 s"
                 await view.follow()
+            except ToolError as error:
+                self._note(error)  # before others are told that the view is closed
+                raise
             finally:
                 self._last_current_at = self._current_at
                 self._view = None
@@ -141,14 +143,21 @@ class Keeper:
     async def _within(self, wait: Callable[[SharedView], Awaitable[None]]) -> None:
         view = self._view
         if view is None:
-            raise (no_room if self._disk_full else unavailable)(self._problem)
+            raise self._refusal()
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
                 await wait(view)
         except TimeoutError:
             raise unavailable(f"the view is {self.age:.0f} s behind Kafka") from None
-        except ToolError as error:
-            raise _refusal(error) from error
+        except Exception as error:
+            if self._view is not view:  # closed in the midst of this: what has closed it is why
+                raise self._refusal() from error
+            if isinstance(error, ToolError):
+                raise _refusal(error) from error
+            raise
+
+    def _refusal(self) -> Refused:
+        return (no_room if self._disk_full else unavailable)(self._problem)
 
 
 def _refusal(error: ToolError) -> Refused:

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from producer_tools.gateway.common import answer, checked_key, errors, form_body, traceparent_of
 from producer_tools.gateway.form import Form, Limits, read_form
+from producer_tools.gateway.orders import Order
 from producer_tools.gateway.parts import Parts
 from producer_tools.gateway.photos import look_at
 from producer_tools.gateway.refusal import Refused, bad
-from producer_tools.gateway.submissions import Order
 from producer_tools.view.queries import Queries
 from producer_tools.view.tables import Shown
 
@@ -59,19 +59,20 @@ class _Seed1:
         async with read_form(request, self.parts.spool, limits) as form:
             _check_fields(form)
             await self._check_image(form)
-            accepted = await self.parts.submissions.submit(
+            job_id = await self.parts.submissions.submit(
                 Order(
                     user_id=form.texts["user_id"],
                     uploads=form.uploads,
                     job_id=form.texts["job_id"],
                     idempotency_key=key,
                     traceparent=traceparent_of(request),
-                )
+                ),
+                lambda _queries, story: story.row.job_id,
             )
         body = Accepted(
             status="accepted",
             queued=True,
-            job_id=accepted.story.row.job_id,
+            job_id=job_id,
             message="Job added to Qwen mask queue",
         )
         return answer(self.parts.keeper, body)

@@ -19,13 +19,14 @@ from producer_tools.gateway.common import (
     traceparent_of,
     user_of,
 )
+from producer_tools.gateway.direct import DirectCall
 from producer_tools.gateway.finding import find, not_found
 from producer_tools.gateway.form import Limits, read_form
 from producer_tools.gateway.items import Item, find_item, show_item
+from producer_tools.gateway.orders import Order
 from producer_tools.gateway.parts import Parts
 from producer_tools.gateway.queue import count_begun
 from producer_tools.gateway.refusal import Refused, bad
-from producer_tools.gateway.submissions import Order
 from producer_tools.view.batches import BatchRow
 from producer_tools.view.messages import now_ms
 from producer_tools.view.queries import Queries
@@ -129,7 +130,7 @@ class _Seed2:
             if not uploads:
                 raise bad("No images provided: send files in the field `images`.")
             batch = str(uuid.uuid4()) if len(uploads) > 1 else None
-            accepted = await self.parts.submissions.submit(
+            story = await self.parts.submissions.submit(
                 Order(
                     user_id=user,
                     uploads=uploads,
@@ -137,15 +138,16 @@ class _Seed2:
                     batch_id=batch,
                     idempotency_key=key,
                     traceparent=traceparent_of(request),
-                )
+                ),
+                lambda _queries, story: story,
             )
-        row = accepted.story.row
+        row = story.row
         body = Queued(
             job_id=row.batch_id or row.job_id,
             status="queued",
             job_type="single" if row.batch_id is None else "batch",
             files_count=len(uploads),
-            model=model_of(accepted.story, name),
+            model=model_of(story, name),
             message="Job queued successfully. Check status with /queue/job/{job_id}",
         )
         return answer(self.parts.keeper, body)
@@ -272,6 +274,11 @@ def router(parts: Parts, cancels: Cancels) -> APIRouter:
         },
     )
     return calls
+
+
+def direct_calls(parts: Parts, cancels: Cancels) -> list[DirectCall]:
+    """Return the call that comes by the hundred."""
+    return [DirectCall("/queue/job/{job_id}", _Seed2(parts, cancels).job)]
 
 
 def _too_late(job_id: str, item: Row | BatchRow) -> str:

@@ -18,13 +18,14 @@ from producer_tools.gateway.common import (
     traceparent_of,
     user_of,
 )
+from producer_tools.gateway.direct import DirectCall
 from producer_tools.gateway.finding import find, is_gone, not_found, result_name
 from producer_tools.gateway.form import Form, Limits, read_form
+from producer_tools.gateway.orders import Order
 from producer_tools.gateway.parts import Parts
 from producer_tools.gateway.photos import LARGEST_SIDE, look_at
 from producer_tools.gateway.queue import estimated_wait
 from producer_tools.gateway.refusal import bad
-from producer_tools.gateway.submissions import Order
 from producer_tools.view.messages import now_ms
 from producer_tools.view.queries import Queries, Story
 from producer_tools.view.tables import Shown
@@ -115,7 +116,7 @@ class _Seed3:
         async with read_form(request, self.parts.spool, self.limits) as form:
             model, metadata = self._texts(form)
             await self._check_image(form)
-            accepted = await self.parts.submissions.submit(
+            body = await self.parts.submissions.submit(
                 Order(
                     user_id=user,
                     uploads=form.uploads,
@@ -123,9 +124,9 @@ class _Seed3:
                     metadata=metadata,
                     idempotency_key=key,
                     traceparent=traceparent_of(request),
-                )
+                ),
+                self._submitted,
             )
-        body = await self.parts.keeper.ask(lambda queries: self._submitted(queries, accepted.story))
         return answer(self.parts.keeper, body)
 
     async def status(self, job_id: str) -> Response:
@@ -185,10 +186,9 @@ class _Seed3:
             raise bad(f"Image too large ({found}). Maximum {side}x{side}px allowed.")
 
     def _submitted(self, queries: Queries, story: Story) -> Submitted:
-        found = queries.record(story.row.offset) or story
-        position = queries.position(found.row) or 1  # it may have begun since
+        position = queries.position(story.row) or 1  # it may have begun already
         wait = None
-        if found.row.shown is Shown.QUEUED:
+        if story.row.shown is Shown.QUEUED:
             most = self.parts.settings.line.max_in_flight
             wait = estimated_wait(queries, position, max_in_flight=most)
         return Submitted(
@@ -258,6 +258,11 @@ def router(parts: Parts) -> APIRouter:
         responses=errors(400, 403),
     )
     return calls
+
+
+def direct_calls(parts: Parts) -> list[DirectCall]:
+    """Return the call that comes by the hundred."""
+    return [DirectCall("/api/v1/status/{job_id}", _Seed3(parts).status)]
 
 
 def _created(story: Story) -> int:

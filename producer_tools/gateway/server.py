@@ -16,6 +16,8 @@ from consumer.settings.renewal import RenewedGroup
 from consumer.stopping import stopped_by_signals
 from consumer.telemetry.secrets import Secrets
 from consumer.telemetry.serving import listen, served
+from consumer.telemetry.traces import open_tracing
+from consumer.telemetry.tracing import Tracing
 from producer_tools.client.appending import Appender
 from producer_tools.client.uploads import Uploads
 from producer_tools.gateway import connections
@@ -45,22 +47,31 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
-        StartError: The port can't be opened, or a right is missing in Kafka.
+        StartError: The port can't be opened, traces are wanted and can't be made, or a right is
+            missing in Kafka.
         ModelError: A manifest is broken.
     """
-    rights = partial(rights_of, "gateway")
-    await check_rights_if_heard(settings.kafka, rights(settings.kafka))
+    await check_rights_if_heard(settings.kafka, rights_of("gateway", settings.kafka))
     stop = asyncio.Event()
     secrets = Secrets(settings.secrets())
     access = Access(settings.gateway.keys, settings.gateway.cors_allowed_origins)
     metrics = Metrics()
+    tracing = open_tracing(settings.tracing, settings.kafka)
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         listening = stack.enter_context(
             listen(settings.serving.host, settings.gateway.port, setting="PORT")
         )
-        parts = await _open(settings, stack, RightsWatch(settings.kafka, rights))
+        parts = await _open(settings, tracing, stack)
         cancels = Cancels(settings.kafka, parts.keeper, max_in_flight=settings.line.max_in_flight)
-        app = make_app(parts, cancels=cancels, access=access, metrics=metrics, secrets=secrets)
+        app = make_app(
+            parts,
+            cancels=cancels,
+            access=access,
+            metrics=metrics,
+            tracing=tracing,
+            secrets=secrets,
+        )
         server = await stack.enter_async_context(
             served(app, listening, stop_seconds=_STOP_SECONDS, options=connections.options())
         )
@@ -83,7 +94,7 @@ async def serve(settings: Settings) -> None:
     log.info("gateway.stopped")
 
 
-async def _open(settings: Settings, stack: AsyncExitStack, rights: RightsWatch) -> Parts:
+async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> Parts:
     """Open all that the calls need, and keep it up to date."""
     models = await asyncio.to_thread(Models.read, settings.models)
     uploads = await stack.enter_async_context(
@@ -92,6 +103,7 @@ async def _open(settings: Settings, stack: AsyncExitStack, rights: RightsWatch) 
     appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
     keeper = Keeper(settings.kafka, settings.view.file)
     storage, hub, group = Storage(uploads), Hub(settings.kafka), Group(settings.kafka)
+    rights = RightsWatch(settings.kafka, partial(rights_of, "gateway"))
     for name, work in (
         ("view", keeper.run()),
         ("storage", storage.run()),
@@ -108,7 +120,13 @@ async def _open(settings: Settings, stack: AsyncExitStack, rights: RightsWatch) 
         storage=storage,
         uploads=uploads,
         submissions=Submissions(
-            keeper=keeper, storage=storage, uploads=uploads, appender=appender, places=places
+            keeper=keeper,
+            storage=storage,
+            uploads=uploads,
+            appender=appender,
+            places=places,
+            tracing=tracing,
+            jobs_topic=settings.kafka.jobs_topic,
         ),
         hub=hub,
         group=group,

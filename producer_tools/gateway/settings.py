@@ -12,6 +12,7 @@ from consumer.settings import (
     ModelSettings,
     S3Settings,
     ServingSettings,
+    TracingSettings,
     ViewSettings,
     load,
 )
@@ -30,6 +31,7 @@ class Settings:
         self.serving = load(ServingSettings)
         self.view = load(ViewSettings)
         self.gateway = load(GatewaySettings)
+        self.tracing = load(TracingSettings)
 
     @property
     def temp_folder(self) -> Path:

@@ -1,24 +1,28 @@
 """Takes photos into the line: S3 first, then the record; done when this gateway's view shows it."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
+from consumer.telemetry.tracing import Trace, Tracing
 from producer_tools.client.appending import Appender, Headers
-from producer_tools.client.new_job import NewJob, headers, write_job
+from producer_tools.client.new_job import headers
 from producer_tools.client.uploads import Uploads
-from producer_tools.errors import InvalidJobError, PhotoError, ServiceError
+from producer_tools.errors import PhotoError, ServiceError
 from producer_tools.gateway.form import Upload
 from producer_tools.gateway.keeper import Keeper
+from producer_tools.gateway.orders import Order, is_same, new_job, of_key, write
 from producer_tools.gateway.queue import Places, Taken
-from producer_tools.gateway.refusal import Refused, bad, no_room, unavailable
+from producer_tools.gateway.refusal import Refused, no_room, unavailable
 from producer_tools.gateway.storage import Storage
 from producer_tools.view.messages import now_ms
 from producer_tools.view.queries import Queries, Story
-from schemas.job import Batch, Job
+from schemas.job import Job
+
+T = TypeVar("T")
 
 UPLOADS_AT_ONCE = 16
 _ANSWER_SECONDS = 9.0
@@ -26,29 +30,13 @@ _ANSWER_SECONDS = 9.0
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a caller submits: a photo, or several as a batch."""
-
-    user_id: str
-    uploads: Sequence[Upload]
-    model: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    job_id: str | None = None
-    """The caller's own name for the job. None: a random one."""
-    batch_id: str | None = None
-    """The name of the batch. None: the photo is a job by itself."""
-    idempotency_key: str | None = None
-    traceparent: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A job in the topic: of a batch, its first."""
+class _Sending:
+    """A job that is about to be sent."""
 
-    story: Story
-    again: bool
-    """Whether it was there before."""
+    job: Job
+    headers: Headers
+    trace: Trace
 
 
 @dataclass(slots=True)
@@ -71,7 +59,11 @@ class Submissions:
         uploads: Uploads,
         appender: Appender,
         places: Places,
+        tracing: Tracing,
+        jobs_topic: str,
     ) -> None:
+        self._tracing = tracing
+        self._jobs_topic = jobs_topic
         self._storage = storage
         self._slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._keeper = keeper
@@ -80,24 +72,31 @@ class Submissions:
         self._places = places
         self._named: dict[object, _Named] = {}
 
-    async def submit(self, order: Order) -> Accepted:
-        """Queue the photos. Return when all replicas and this gateway's view have them.
+    async def submit(self, order: Order, show: Callable[[Queries, Story], T]) -> T:
+        """Queue the photos, and return what is to be shown of the job: of a batch, of its first.
+
+        All replicas and this gateway's view have them then. What was queued before under the same
+        key, or name, isn't queued again.
 
         Raises:
             Refused: They aren't queued, or a service failed; then they may be, all or none.
         """
         async with self._alone(order):
             earlier = await self._earlier(order)
-            if earlier is not None:
-                return Accepted(earlier, again=True)
-            async with self._places.take(len(order.uploads)) as taken:
-                jobs = await self._store(order)
-                taken.sent = True
-                offsets = await self._append(jobs, taken)
-            story = await self._keeper.ask(lambda queries: queries.record(offsets[0]))
-        if story is None:  # the topic was made anew in this moment
+            offset = await self._queue(order) if earlier is None else earlier.row.offset
+            shown = await self._keeper.ask(lambda queries: _shown(queries, offset, show))
+        if shown is None:  # the topic was made anew in this moment
             raise unavailable("the job isn't there any more")
-        return Accepted(story, again=False)
+        return shown
+
+    async def _queue(self, order: Order) -> int:
+        """Queue the photos, and return the offset of the first one's record."""
+        async with self._places.take(len(order.uploads)) as taken:
+            with ExitStack() as spans:
+                sendings = self._begin(order, spans)
+                await self._store(order.uploads, sendings)
+                taken.sent = True
+                return (await self._append(sendings, taken, spans))[0]
 
     @asynccontextmanager
     async def _alone(self, order: Order) -> AsyncIterator[None]:
@@ -125,46 +124,61 @@ class Submissions:
         key = order.idempotency_key
         if key is not None:
             since = now_ms() - _DAY_MS
-            return await self._keeper.ask(lambda queries: _of_key(queries, order, key, since))
+            return await self._keeper.ask(lambda queries: of_key(queries, order, key, since))
         if order.job_id is not None:
             story = await self._keeper.ask(lambda queries: queries.job(order.job_id or ""))
-            if story and not story.row.shown.ended and _is_same(story, order, order.uploads[0]):
+            if story and not story.row.shown.ended and is_same(story, order, order.uploads[0]):
                 return story
         return None
 
-    async def _store(self, order: Order) -> list[tuple[Job, Headers]]:
-        """Put the photos into S3, and return their jobs."""
-        size = len(order.uploads)
-        news = [_new_job(order, index, size, self._uploads) for index in range(size)]
-        jobs = [(_write(new), headers(new)) for new in news]  # checked before anything is stored
+    def _begin(self, order: Order, spans: ExitStack) -> list[_Sending]:
+        """Return the jobs of the photos, each with a span that `spans` ends."""
+        news = [new_job(order, index, self._uploads) for index in range(len(order.uploads))]
+        jobs = [write(new) for new in news]  # checked before anything is stored
+        sendings = []
+        for new, job in zip(news, jobs, strict=True):
+            trace = self._tracing.submission(self._jobs_topic, parent=order.traceparent)
+            trace.note(mask__job_id=job.job_id)
+            spans.push(partial(_end, trace))
+            sendings.append(_Sending(job, headers(new, span=trace.traceparent), trace))
+        return sendings
+
+    async def _store(self, uploads: Sequence[Upload], sendings: Sequence[_Sending]) -> None:
+        """Put the photos into S3."""
         try:
             async with asyncio.TaskGroup() as group:
-                for upload, (job, _) in zip(order.uploads, jobs, strict=True):
-                    group.create_task(self._put(upload, job))
+                for upload, sending in zip(uploads, sendings, strict=True):
+                    group.create_task(self._put(upload, sending))
         except* Refused as errors:
             raise errors.exceptions[0] from None
-        return jobs
 
-    async def _put(self, upload: Upload, job: Job) -> None:
+    async def _put(self, upload: Upload, sending: _Sending) -> None:
         """Put a photo into S3. Where S3 is away, those that wait for their turn needn't try."""
         async with self._slots:
             self._storage.check()
             try:
-                await self._uploads.put(upload.content, job.image_reference)
+                with sending.trace.current(), sending.trace.step("upload"):
+                    await self._uploads.put(upload.content, sending.job.image_reference)
             except PhotoError as error:
                 raise no_room(str(error)) from error
             except ServiceError as error:
                 self._storage.note(error)
                 raise unavailable(str(error)) from error
 
-    async def _append(self, jobs: Sequence[tuple[Job, Headers]], taken: Taken) -> list[int]:
-        """Append the jobs, and wait until the view shows them."""
+    async def _append(
+        self, sendings: Sequence[_Sending], taken: Taken, spans: ExitStack
+    ) -> list[int]:
+        """Append the jobs, which ends their spans, and wait until the view shows them."""
+        jobs = [(each.job, each.headers) for each in sendings]
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 if len(jobs) == 1:
                     offsets = [await self._appender.append(*jobs[0])]
                 else:
                     offsets = await self._appender.append_batch(jobs)
+                for each, offset in zip(sendings, offsets, strict=True):
+                    each.trace.note(messaging__kafka__offset=offset)
+                spans.close()
                 taken.end = offsets[-1] + 1
                 await self._keeper.reach(taken.end)
         except TimeoutError:
@@ -174,57 +188,15 @@ class Submissions:
         return offsets
 
 
-def _new_job(order: Order, index: int, size: int, uploads: Uploads) -> NewJob:
-    upload = order.uploads[index]
-    batch, name = None, order.job_id or str(uuid.uuid4())
-    if order.batch_id is not None:
-        batch = Batch(batch_id=order.batch_id, index=index, size=size)
-        name = f"{order.batch_id}:{index}"
-    metadata = {"filename": upload.filename, **order.metadata}
-    if order.idempotency_key is not None:
-        metadata["idempotency_key"] = order.idempotency_key
-    return NewJob(
-        job_id=name,
-        photo=uploads.new_reference(),
-        image_sha256=upload.sha256,
-        user_id=order.user_id,
-        model=order.model,
-        batch=batch,
-        metadata=metadata,
-        traceparent=order.traceparent,
-    )
+def _end(
+    trace: Trace, kind: type[BaseException] | None, _error: object, _traceback: object
+) -> None:
+    """End a span; an exception fails it."""
+    if kind is not None:
+        trace.fail(kind.__name__)
+    trace.end()
 
 
-def _write(new: NewJob) -> Job:
-    try:
-        return write_job(new, new.photo)  # type: ignore[arg-type]
-    except InvalidJobError as error:
-        raise bad(str(error)) from error
-
-
-def _of_key(queries: Queries, order: Order, key: str, since: int) -> Story | None:
-    story = queries.by_idempotency_key(key, order.user_id, since)
-    if story is None:
-        return None
-    rows = [story.row]
-    if story.row.batch_id is not None:
-        rows = queries.batch_records(story.row.batch_id)
-    stories = [found for row in rows if (found := queries.record(row.offset))]
-    if len(stories) != len(order.uploads) or not all(
-        _is_same(each, order, upload) for each, upload in zip(stories, order.uploads, strict=True)
-    ):
-        raise Refused(409, "The Idempotency-Key was used for another request within a day.")
-    return story
-
-
-def _is_same(story: Story, order: Order, upload: Upload) -> bool:
-    """Whether a job says what an order says."""
-    known = story.job.get("metadata", {})
-    wanted = {"filename": upload.filename, **order.metadata}
-    return (
-        (order.job_id in (None, story.row.job_id))
-        and story.job.get("image_sha256") == upload.sha256
-        and story.row.user_id == order.user_id
-        and story.job.get("model") == order.model
-        and all(known.get(name) == value for name, value in wanted.items() if value is not None)
-    )
+def _shown(queries: Queries, offset: int, show: Callable[[Queries, Story], T]) -> T | None:
+    story = queries.record(offset)
+    return None if story is None else show(queries, story)

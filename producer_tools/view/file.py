@@ -55,6 +55,15 @@ def is_locked(path: Path) -> bool:
         return True
 
 
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from another of its name. None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder, or check that it is ours and nobody else's.
 

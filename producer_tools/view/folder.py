@@ -26,8 +26,8 @@ from producer_tools.client.line import (
     open_reader,
     unreachable,
 )
-from producer_tools.errors import ServiceError
-from producer_tools.view.file import locked, open_writer, rebuild, transaction
+from producer_tools.errors import ServiceError, ViewError
+from producer_tools.view.file import file_id, locked, open_writer, rebuild, transaction
 from producer_tools.view.fold import Arrived, Fold, LineTopics
 from producer_tools.view.messages import RawRecord, now_ms
 from producer_tools.view.queries import Queries
@@ -39,6 +39,7 @@ MAX_RECORDS = 5000
 """So many records at most are folded in one transaction."""
 _FETCH_BYTES = 4 * 1024 * 1024
 _POLL_MS = 200
+_PORTION_SECONDS = 0.05
 _SILENT_SECONDS = 30.0
 _CHECK_SECONDS = 10.0
 _ANSWER_SECONDS = 10.0
@@ -79,6 +80,7 @@ class Folder:
         self._asker: Reader
         """Asks where topics end. On the other's connection that would wait for its fetches."""
         self._connection: sqlite3.Connection
+        self._file_id: tuple[int, int] | None = None
         # One thread has the connection, one after another: no fold waits on the event loop.
         self._thread = ThreadPoolExecutor(1, "view")
         self._positions: dict[str, int] = {}
@@ -100,6 +102,7 @@ class Folder:
             opening.enter_context(locked(self._path))
             self._connection = await self._run(partial(open_writer, self._path, self._identity))
             opening.push_async_callback(self._run, self._connection.close)
+            self._file_id = file_id(self._path)
             self._reader = await opening.enter_async_context(
                 open_reader(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
             )
@@ -141,9 +144,13 @@ class Folder:
             await self.fold_next()
 
     async def follow(self) -> None:
-        """Fold whatever comes, until this is cancelled. The errors are those of `catch_up`."""
+        """Fold whatever comes, until this is cancelled. The errors are those of `catch_up`.
+
+        What nobody waits for is folded in portions: a transaction costs the same for one event.
+        """
         while True:
             await self.fold_next()
+            await asyncio.sleep(_PORTION_SECONDS)
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""
@@ -204,6 +211,10 @@ class Folder:
 
     def _fold(self, arrived: Arrived) -> int:
         """Fold in one transaction, in the thread."""
+        if file_id(self._path) != self._file_id:  # others would see another file than this one
+            raise ViewError(
+                f"VIEW_FILE={self._path} was removed; it is built anew when it is opened"
+            )
         with transaction(self._connection, self._path):
             waiting = Fold(self._connection, self._topics).fold(arrived)
             if time.monotonic() - self._swept_at > _SWEEP_SECONDS and not sweep(

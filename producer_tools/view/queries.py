@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
@@ -23,6 +24,8 @@ from schemas.status import StatusEvent
 _RECORD = ", ".join(RECORD_COLUMNS)
 _BATCH = ", ".join(BATCH_COLUMNS)
 _ALL = tuple(Shown)
+_KEPT_EVENTS, _KEPT_TEXT = 1000, 4000
+"""So many events are kept as they were read, unless they are longer than this."""
 PASSED_OVER = "passed over: the line went on behind this record without it"
 
 
@@ -294,7 +297,15 @@ class Queries:
 
 
 def _event(text: str) -> StatusEvent | None:
+    """Read an event. Callers ask for the same job again and again, until it has ended."""
+    return _known_event(text) if len(text) <= _KEPT_TEXT else _read_event(text)
+
+
+def _read_event(text: str) -> StatusEvent | None:
     try:
         return StatusEvent.read(text.encode())
     except InvalidMessage:  # of a later version
         return None
+
+
+_known_event = lru_cache(maxsize=_KEPT_EVENTS)(_read_event)

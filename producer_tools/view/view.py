@@ -61,16 +61,19 @@ class SharedView:
     def __init__(self, settings: KafkaSettings, path: Path) -> None:
         self._settings = settings
         self._path = path
-        self._view: View
+        self._view: View | None = None
+        self._current_at = 0.0
+        self._ended = False
         self._opening = asyncio.Lock()
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        await self._open_view()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._opened.aclose()
+        self._ended = True
+        await self._close()
 
     async def catch_up(self, progress: Progress | None = None) -> None:
         """Return when the view has all that `read_committed` could see when it was called.
@@ -91,33 +94,54 @@ class SharedView:
 
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Answer a question from what is folded."""
-        return await self._view.ask(question)
+        return await self._with_view(lambda view: view.ask(question))
 
     @property
     def current_at(self) -> float:
         """When the view last had all that `read_committed` could see, as `time.time` has it."""
-        return self._view.current_at
+        if self._view is not None:
+            self._current_at = max(self._current_at, self._view.current_at)
+        return self._current_at
 
-    async def _with_view(self, work: Callable[[View], Awaitable[None]]) -> None:
+    async def _with_view(self, work: Callable[[View], Awaitable[T]]) -> T:
+        """Do it with the view. Where that is closed meanwhile, do it again with the next one."""
         while True:
-            view = self._view
+            view = await self._open_view()
             try:
                 return await work(view)
             except _FolderEndedError:  # so it is our turn, or another's
                 async with self._opening:
                     if self._view is view:
-                        await self._opened.aclose()
-                        await self._open()
+                        await self._close()
+            except Exception:
+                if self._view is view:
+                    raise
 
-    async def _open(self) -> None:
+    async def _open_view(self) -> View:
+        """Return the view. It is opened if it isn't yet."""
+        async with self._opening:
+            if self._ended:
+                raise ViewError(f"VIEW_FILE={self._path} is closed")
+            if self._view is None:
+                self._view = await self._open()
+            return self._view
+
+    async def _close(self) -> None:
+        self._current_at, self._view = self.current_at, None
+        await self._opened.aclose()
+
+    async def _open(self) -> View:
+        """Fold, or watch another process that does."""
+        view: View
         async with AsyncExitStack() as opening:
             try:
                 folder = Folder(self._settings, self._path)
-                self._view = await opening.enter_async_context(folder)
+                view = await opening.enter_async_context(folder)
             except LockedError:
                 watched = WatchedView(self._settings, self._path)
-                self._view = await opening.enter_async_context(watched)
+                view = await opening.enter_async_context(watched)
             self._opened = opening.pop_all()
+        return view
 
 
 class _FolderEndedError(Exception):

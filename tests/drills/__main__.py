@@ -1,8 +1,8 @@
 """`python -m tests.drills`: each alert fired by its fault, on running lines and a real Prometheus.
 
-Beside them a healthy line, whose consumers are killed and replaced in turn: nothing may fire
-there. Takes half an hour, or as long as the healthy line is watched. Prints a table; exits 1 where
-an alert doesn't fire, doesn't clear, or fires on the healthy line.
+Beside them a healthy line with a gateway, whose consumers are killed and replaced in turn: nothing
+may fire there. Takes half an hour, or as long as the healthy line is watched. Prints a table; exits
+1 where an alert doesn't fire, doesn't clear, or fires on the healthy line.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ async def drill(one: Drill, prometheus: Prometheus, open_line: Open) -> Drilled:
     began = time.time()
     fired: float | None = None
     try:
-        await line.open(consumers=one.consumers)
+        await line.open(consumers=one.consumers, gateway=one.gateway)
         await line.submit()
         await asyncio.sleep(_QUIET_SECONDS)
         if one.alert in await prometheus.firing(line.name):
@@ -87,7 +87,7 @@ async def stay_healthy(
     line = open_line(HEALTHY)
     deeds: list[str] = []
     try:
-        await line.open(consumers=2)
+        await line.open(consumers=2, gateway=True)
         begin, next_deed = time.monotonic(), time.monotonic() + BETWEEN_DEEDS_SECONDS / 2
         while time.monotonic() - begin < seconds:
             await line.submit()
@@ -114,7 +114,8 @@ async def disturb(line: DrilledLine, *, kill: bool) -> str:
         return "the owner was killed, and has started again"
     for port in [*standbys, *owners]:
         await line.replace(port)
-    return "both consumers were replaced, one after the other"
+    await asyncio.to_thread(line.gateway.restart)
+    return "both consumers were replaced, one after the other, and the gateway restarted"
 
 
 async def run(folder: Path, stack: LocalStack, *, minutes: float, only: list[str]) -> bool:

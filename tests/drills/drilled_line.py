@@ -1,8 +1,9 @@
-"""A line under drill: consumers that Prometheus scrapes, and faults that can be put right again."""
+"""A line under drill: what Prometheus scrapes of it, and faults that can be put right again."""
 
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 from producer_tools.local import ports
 from producer_tools.local.child import Child
+from producer_tools.local.gateway_process import GatewayProcess
 from producer_tools.local.stack import UPLOAD_BUCKET, LocalStack
 from tests.drills.prometheus import Prometheus
 from tests.support.line_names import LineNames, create_topics, maskline
@@ -65,10 +67,11 @@ class DrilledLine:
             **settings,
         }
         self._consumers: dict[int, Child] = {}
+        self._gateway: GatewayProcess | None = None
         self._submitted = 0
 
-    async def open(self, *, consumers: int) -> None:
-        """Make the topics, start consumers, wait until one has the partition."""
+    async def open(self, *, consumers: int, gateway: bool) -> None:
+        """Make the topics, start consumers, wait until one has the partition; then a gateway."""
         self._prometheus.add_rules(self.name)
         await create_topics(self._environment)
         client = self._stack.s3.client()
@@ -77,9 +80,16 @@ class DrilledLine:
         client.close()
         for _ in range(consumers):
             await self.start()
+        if gateway:
+            self._gateway = GatewayProcess(self._environment)
+            await asyncio.to_thread(self._gateway.__enter__)
+            self._show()
 
     def close(self) -> None:
         """End all that runs."""
+        if self._gateway is not None:
+            self._gateway.kill()
+            self._gateway.stop()
         for port in list(self._consumers):
             self.kill(port)
 
@@ -103,6 +113,20 @@ class DrilledLine:
     def kill(self, port: int) -> None:
         """SIGKILL, as an out-of-memory kill does it; it is scraped on, as a pod that restarts."""
         self._consumers[port].kill()
+
+    def let_gateway_write(self, most_bytes: int | None) -> None:
+        """Let a file of the gateway's have so many bytes, as a full disk does; None: any number."""
+        pid = self.gateway.child.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        soft = hard if most_bytes is None else most_bytes
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+    @property
+    def gateway(self) -> GatewayProcess:
+        """The line's gateway."""
+        if self._gateway is None:
+            raise RuntimeError(f"{self.name} has no gateway")
+        return self._gateway
 
     async def replace(self, port: int) -> int:
         """Start another and end this one in order, as a roll-out does."""
@@ -141,7 +165,8 @@ class DrilledLine:
         self._misbehaviours.set(self.name, **misbehaviour)
 
     def _show(self) -> None:
-        self._prometheus.scrape(self.name, *(f"{ports.HOST}:{port}" for port in self._consumers))
+        ports_here = [*self._consumers, *([self._gateway.port] if self._gateway else [])]
+        self._prometheus.scrape(self.name, *(f"{ports.HOST}:{port}" for port in ports_here))
 
     async def _get(self, port: int, path: str) -> dict[str, Any] | None:
         try:

@@ -23,6 +23,7 @@ class Drill:
     strike: Deed
     mend: Deed
     consumers: int = 1
+    gateway: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -114,6 +115,17 @@ async def kill_three_times(line: DrilledLine) -> None:
         await line.start(port)
 
 
+async def fill_the_views_disk(line: DrilledLine) -> None:
+    """No file of the gateway may grow; then there is something to fold."""
+    line.let_gateway_write(0)
+    await line.submit(3)
+
+
+async def give_room(line: DrilledLine) -> None:
+    """As much as there is."""
+    line.let_gateway_write(None)
+
+
 async def nothing(_: DrilledLine) -> None:
     """Time mends it."""
 
@@ -196,5 +208,12 @@ def drills(folder: Path) -> list[Drill]:
             fault="SIGKILL to a consumer three times within two minutes",
             strike=kill_three_times,
             mend=nothing,
+        ),
+        Drill(
+            alert="MasklineViewBehind",
+            fault="no room for the gateway's `VIEW_FILE`: its `RLIMIT_FSIZE` is 0",
+            strike=fill_the_views_disk,
+            mend=give_room,
+            gateway=True,
         ),
     ]

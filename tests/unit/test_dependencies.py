@@ -91,7 +91,7 @@ DOORS = {
         "producer_tools.local",
         "producer_tools.view",
     ),
-    "opentelemetry": ("consumer.telemetry.opentelemetry",),
+    "opentelemetry": ("consumer.telemetry.opentelemetry", "consumer.telemetry.otel_spans"),
     "requests": ("consumer.telemetry.opentelemetry",),
     "sqlite3": ("producer_tools.view",),
     "prometheus_client": ("consumer.telemetry", "producer_tools.gateway.metrics"),

@@ -30,8 +30,10 @@ from schemas.status import TERMINAL_STATES, StatusEvent, TimingsMs
 
 SHEET = "contact-sheet.png"
 LOG = "consumer.log"
-MAX_ON_SHEET = 60
-"""Most photos on the contact sheet. A sheet with more would be too large to look at."""
+ON_A_PAGE = 60
+"""Most photos on one page of the contact sheet. One with more would be too large to look at."""
+MAX_PAGES = 10
+"""Most pages of the contact sheet."""
 
 _STAGES = tuple(TimingsMs.model_fields)
 
@@ -164,7 +166,7 @@ def demo_running(
                 DemoResult(job, photo, events.get(job), masks.get(job, {}))
                 for job, photo in jobs.items()
             ]
-            contact_sheet([_tile(result) for result in results[:MAX_ON_SHEET]], out / SHEET)
+            draw_pages(results, out)
             yield results, stack
 
 
@@ -174,8 +176,28 @@ def _print_results(results: Sequence[DemoResult], out: Path) -> None:
     print_message(f"  {SHEET}  the photos with their masks drawn over them")
     print_message(f"  masks/             {sum(len(result.masks) for result in results)} masks")
     print_message(f"  {LOG}       the consumer's log")
-    if len(results) > MAX_ON_SHEET:
-        print_message(f"The contact sheet shows the first {MAX_ON_SHEET} photos.")
+    if len(results) > ON_A_PAGE:
+        shown = min(len(results), MAX_PAGES * ON_A_PAGE)
+        last = page_name(-(-shown // ON_A_PAGE))
+        print_message(f"The contact sheet goes on to {last}, with {shown} photos in all.")
+
+
+def page_name(number: int) -> str:
+    """Return the file name of a page of the contact sheet, counted from 1."""
+    return SHEET if number == 1 else f"{Path(SHEET).stem}-{number}.png"
+
+
+def draw_pages(results: Sequence[DemoResult], out: Path) -> None:
+    """Write the contact sheet to `out`, `ON_A_PAGE` photos a page, at most `MAX_PAGES` pages.
+
+    Only the photos and masks of one page are in memory at a time. Pages of an earlier demo go.
+    """
+    for number in range(1, MAX_PAGES + 1):
+        file, first = out / page_name(number), (number - 1) * ON_A_PAGE
+        if number > 1 and first >= len(results):
+            file.unlink(missing_ok=True)
+            continue
+        contact_sheet([_tile(result) for result in results[first : first + ON_A_PAGE]], file)
 
 
 def name_jobs(photos: Sequence[Path]) -> list[str]:

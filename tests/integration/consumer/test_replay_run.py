@@ -72,6 +72,20 @@ async def test_killed_twice_a_run_does_each_record_once_and_ends_in_a_gap(bench:
     assert [event["source"]["offset"] for _, event in events] == [each.offset for each in records]
 
 
+async def test_a_cancel_of_the_line_covers_the_record_in_a_run(bench: Bench) -> None:
+    """Also where the cancel came before the run. The photo isn't fetched."""
+    photo = bench.put_photo()
+    for number in range(3):
+        await bench.submit(f"job-{number}", photo)
+    cancel = {"job_id": "job-1", "before_offset": 3, "requested_at": "2026-11-28T00:00:00Z"}
+    await bench.send(bench.line.control, "job-1", {**cancel, "reason": None})
+    run = start_run(bench, "r", 0, 3)
+    assert await run.exit_code() == 1  # as `submit --wait` has it: not all completed
+    assert "2 completed, 1 cancelled" in run.log.read_text()
+    states = [event["state"] for _, event in await run_events(bench, "r")]
+    assert states == ["completed", "cancelled", "completed"]
+
+
 async def test_a_second_process_stands_by_and_ends_with_the_run(bench: Bench) -> None:
     """One that is told to stop leaves the rest to the other, and doesn't say that it is done."""
     photo = bench.put_photo()

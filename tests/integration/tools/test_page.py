@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 KEY = "the-key"
 LOST_SECONDS = 10
+DEAD_LETTER_LIMIT = 3
 DROP = """([name, content]) => {
   const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
   const data = new DataTransfer();
@@ -65,6 +66,7 @@ def site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         **LineNames.fresh().environment(),
         "MODEL_FOLDER": str(models),
         "QWEN_MODEL_PATH": f"{TRIVIAL}.onnx",
+        "DEAD_LETTER_LIMIT": str(DEAD_LETTER_LIMIT),
     }
     assert maskline("topics", "create", environment=environment).returncode == 0
     site = Site(
@@ -169,6 +171,22 @@ def test_a_held_line_says_what_it_waits_for(
         expect(page.locator("#line-word")).to_have_text("Idle")
         page.locator("#uploads > li").get_by_role("link").click()
         expect(page.locator(".moments")).to_contain_text("waits for a service")
+        assert it.complaints == []
+
+
+def test_a_halted_line_says_what_to_type(browser: Browser, working: Site) -> None:
+    """And goes on, without a reload, once that was typed."""
+    with tab(browser) as it:
+        page = entered(it, working.open)
+        photo = "s3://mask-uploads/none.png"
+        submitted = ("submit", *[photo] * DEAD_LETTER_LIMIT, "--model", "nonesuch", "--wait")
+        assert maskline(*submitted, environment=working.environment).returncode == 1
+        expect(page.locator("#line-word")).to_have_text("Halted", timeout=20_000)
+        expect(page.locator("#line-text")).to_contain_text("maskline resume")
+        submit(page, "behind.png")
+        assert maskline("resume", environment=working.environment).returncode == 0
+        expect(page.locator("#uploads > li")).to_contain_text("done", timeout=30_000)
+        expect(page.locator("#line-word")).to_have_text("Idle")
         assert it.complaints == []
 
 

@@ -1,4 +1,4 @@
-"""Threads share malloc's arenas, unless their number is set already."""
+"""Threads share malloc's arenas, and large blocks go back when they are freed."""
 
 import ctypes
 import platform
@@ -24,6 +24,30 @@ libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
 libc.fflush(None)
 """
 
+FREE = """
+import psutil
+from consumer import malloc_arenas
+assert {limit}
+small = []
+for _ in range(3):
+    blocks = [(b"m" * (17 << 20), b"s" * 100_000) for _ in range(8)]
+    small += [small for _, small in blocks]
+    del blocks
+print(psutil.Process().memory_info().rss >> 20)
+"""
+
+
+def mebibytes_kept(limit: str) -> int:
+    """What a process holds that has freed large blocks and kept small ones between them."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FREE.format(limit=limit)],
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(ran.stdout)
+
 
 def arenas_of(environment: dict[str, str]) -> tuple[str, int]:
     """What `limit` returns in a process of its own, and how many arenas eight threads then have."""
@@ -39,6 +63,13 @@ def test_eight_threads_share_two_arenas() -> None:
     limited, count = arenas_of({})
     assert limited == "True"
     assert count <= 2
+
+
+@pytest.mark.skipif(not GLIBC, reason="another malloc")
+def test_large_blocks_go_back_when_they_are_freed() -> None:
+    """Small ones that were taken after them don't keep them."""
+    assert mebibytes_kept("True") > 100
+    assert mebibytes_kept("malloc_arenas.limit()") < 50
 
 
 @pytest.mark.skipif(not GLIBC, reason="another malloc")

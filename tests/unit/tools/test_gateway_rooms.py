@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from consumer.settings import KafkaSettings
+from consumer.telemetry.tracing import NO_TRACING
 from producer_tools.errors import DiskFullError
 from producer_tools.gateway.access import Access
 from producer_tools.gateway.form import Limits, read_form
@@ -52,7 +53,7 @@ def make_app(folder: Path, *, limits: Limits = LIMITS, keys: tuple[str, ...] = (
 
     app.add_api_route("/read", read, methods=["POST"])
     app.add_exception_handler(Refused, refuse)
-    return Guard(app, access=Access(keys, ()), metrics=Metrics(), limit=1000)
+    return Guard(app, access=Access(keys, ()), metrics=Metrics(), tracing=NO_TRACING, limit=1000)
 
 
 @pytest.fixture
