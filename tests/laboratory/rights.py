@@ -189,9 +189,7 @@ async def _replay(line: SecureLine) -> str | None:
 
 async def _operate(line: SecureLine) -> str | None:
     for command in (
-        ("topics", "check"),
         ("stats",),
-        ("dead-letters", "list"),
         ("dead-letters", "redrive", "--code", "invalid_message", "--execute"),
         ("replay", "--job", "first:0", "--replay-id", "copies", "--max-waiting", "9", "--execute"),
         ("cancel", "copies:1"),

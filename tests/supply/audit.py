@@ -35,8 +35,11 @@ def audit(command: Sequence[str] = COMMAND) -> tuple[int, str]:
         for one in looked
         for hole in one.get("vulns", ())
     ]
-    if passed_over := [one["name"] for one in looked if "skip_reason" in one]:
-        return CANT_LOOK, "\n".join([*holes, f"Can't look at {', '.join(passed_over)}"])
+    if passed_over := {one["name"]: one["skip_reason"] for one in looked if "skip_reason" in one}:
+        why = (
+            f"Can't look at {len(passed_over)} of {len(looked)} packages: try where the network is"
+        )
+        return CANT_LOOK, "\n".join([*holes, why, *passed_over.values()])
     if holes:
         return SOME, "\n".join(holes)
     return NONE, f"No hole is known in the {len(looked)} packages of {RUNTIME_LOCK.name}"

@@ -20,8 +20,8 @@ async def test_sessions_that_end_break_nothing_off(stack: LocalStack, tmp_path: 
     served = await sessions.run(
         stack,
         folder=tmp_path,
-        session_seconds=5,
-        seconds=20,
+        session_seconds=4,
+        seconds=12,
         every=0.2,
         ways=("scram", "oauth"),
     )

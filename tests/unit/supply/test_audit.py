@@ -25,7 +25,7 @@ def answering(dependencies: list[dict[str, object]]) -> list[str]:
     [
         ([{"name": "a", "version": "1", "vulns": []}], NONE, "No hole is known in the 1 packages"),
         ([{"name": "a", "version": "1", "vulns": [HOLE]}], SOME, "a 1: GHSA-1, mended in 2.0"),
-        ([{"name": "a", "skip_reason": "not found"}], CANT_LOOK, "Can't look at a"),
+        ([{"name": "a", "skip_reason": "a: no"}], CANT_LOOK, "Can't look at 1 of 1 packages"),
     ],
 )
 def test_what_the_advisories_say_is_said(
