@@ -150,7 +150,8 @@ async def _topics(
         if topic["topic"] in ours
     }
     unseen = [Right("DESCRIBE", "topic", name) for name in sorted(ours - listed.keys())]
-    refuse(settings, await missing_rights(admin._client, unseen))
+    if unseen:
+        refuse(settings, await missing_rights(admin._client, unseen))
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in listed]
     configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources) if resources else []:
