@@ -11,6 +11,10 @@ import httpx
 from http_client.async_stream import AsyncStream, connect
 from http_client.translation import FAULTS, to_httpcore, to_httpx
 
+REST_SECONDS = 0.1
+"""So long a connection rests between two requests. What a server sends unasked comes meanwhile: a
+second answer to the last request would be taken for the answer to the next one.
+"""
 IDLE_SECONDS = 4.0
 """Below the 5 s after which uvicorn and Node close an idle connection: one that is closed just
 while we ask on it looks broken.
@@ -28,13 +32,18 @@ class _Connection:
         """Whether another request may go over it."""
         return self.http.is_idle() and self.stream.is_quiet()
 
+    def has_more_than_asked_for(self) -> bool:
+        """Whether the server has sent something behind its whole response."""
+        return self.http.is_idle() and bool(self.stream.received)
+
 
 class AsyncTransport(httpx.AsyncBaseTransport):
     """Sends requests over connections that it keeps open, one for each request at a time.
 
     It closes a connection after anything but one whole response to one whole request, and when the
     caller's task is cancelled. (httpcore's pool leaks connections that are cancelled while they
-    open.) It has no proxies, no redirects and no cookies.
+    open.) It keeps none to a server that has ever sent more than it was asked for. It has no
+    proxies, no redirects and no cookies.
     """
 
     def __init__(self, *, tls: ssl.SSLContext, max_response: int) -> None:
@@ -42,6 +51,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._tls = tls
         self._max_response = max_response
         self._idle: list[_Connection] = []
+        self._talkative: set[str] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return its response, with the body still to be read.
@@ -76,26 +86,34 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     def take_back(self, connection: _Connection) -> None:
         """Keep a connection whose exchange is over, or close it if it can't be used again."""
-        if connection.is_good():
+        if connection.is_good() and str(connection.origin) not in self._talkative:
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
         else:
-            connection.stream.abort()
+            self._close(connection)
 
     def _take_idle(self, origin: httpcore.Origin) -> _Connection | None:
-        """Return the connection that was used last. Close all that have been idle for too long."""
-        oldest = time.monotonic() - IDLE_SECONDS
+        """Return the rested connection that was used last. Close those idle for too long."""
+        now = time.monotonic()
         kept = []
         for connection in self._idle:
-            if connection.idle_since > oldest and connection.is_good():
+            if connection.idle_since > now - IDLE_SECONDS and connection.is_good():
                 kept.append(connection)
             else:
-                connection.stream.abort()
+                self._close(connection)
         self._idle = kept
-        taken = next((kept for kept in reversed(self._idle) if kept.origin == origin), None)
-        if taken is not None:
-            self._idle.remove(taken)
-        return taken
+        if str(origin) in self._talkative:
+            return None
+        for connection in reversed(kept):
+            if connection.origin == origin and connection.idle_since <= now - REST_SECONDS:
+                kept.remove(connection)
+                return connection
+        return None
+
+    def _close(self, connection: _Connection) -> None:
+        if connection.has_more_than_asked_for():
+            self._talkative.add(str(connection.origin))
+        connection.stream.abort()
 
     async def _open(self, origin: httpcore.Origin) -> _Connection:
         try:

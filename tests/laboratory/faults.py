@@ -281,9 +281,10 @@ async def some_silent(laboratory: Laboratory, fault: Fault, *, part: str) -> Non
     owner = await in_the_midst(laboratory, fault)
     silence = Toxic("timeout", BOTH_WAYS[fault.lines % 2], {"timeout": 0}, share=SILENT_SHARE)
     with laboratory.proxy(part).poisoned(silence):
-        await laboratory.add(SILENT_RECORDS)
+        count = laboratory.watch.settled + SILENT_RECORDS
+        await laboratory.has(count)
         # Each silent connection costs its 30 s: the line goes on, however long that takes it.
-        await laboratory.reaches(laboratory.watch.settled + SILENT_RECORDS)
+        await laboratory.reaches(count)
     await goes_on(laboratory, owner)
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from consumer.errors import JobFailed
+from http_client.async_transport import REST_SECONDS
 from tests.support.opened_callback import MASKS, OpenedCallback, open_callback
 from tests.support.raw_server import (
     Behaviour,
@@ -175,7 +176,7 @@ def chunked(number: int, *, trailer: bytes = b"") -> bytes:
     return head + chunks + b"0\r\n" + trailer + b"\r\n"
 
 
-def answer_twice(make: Callable[[int], bytes], *cuts: int) -> Behaviour:
+def answer_twice(make: Callable[[int], bytes], *cuts: int, late: float = 0) -> Behaviour:
     """Answer each request rightly, and then once more with nonsense, sent in pieces."""
 
     def behaviour(line: socket.socket, server: RawServer) -> None:
@@ -185,6 +186,7 @@ def answer_twice(make: Callable[[int], bytes], *cuts: int) -> Behaviour:
             both = make(number) + make(666)
             for begin, end in zip((0, *cuts), (*cuts, len(both)), strict=True):
                 line.sendall(both[begin:end])
+                time.sleep(late)
 
     return behaviour
 
@@ -201,6 +203,37 @@ async def test_a_second_answer_is_no_other_jobs(
                 keys = await opened.post()
                 assert {f"minio://{number}/{name}" for name in MASKS} == set(keys.values())
             assert opened.retries == []
+
+
+@pytest.mark.parametrize("pause", [0, REST_SECONDS])
+async def test_a_second_answer_that_comes_late_is_no_other_jobs(pause: float, line: Opens) -> None:
+    """A connection rests before it is used again: meanwhile more may come."""
+    whole = len(other(1))
+    with RawServer(answer_twice(other, whole, late=REST_SECONDS / 2)) as server:
+        async with line(server) as opened:
+            for number in (1, 2, 3, 4):
+                keys = await opened.post()
+                assert {f"minio://{number}/{name}" for name in MASKS} == set(keys.values())
+                await asyncio.sleep(pause)
+
+
+async def test_no_connection_is_kept_to_a_receiver_that_has_said_too_much(line: Opens) -> None:
+    """The next time its second answer may come later than we wait."""
+
+    def behaviour(line: socket.socket, server: RawServer) -> None:
+        number = server.connections
+        read_request(line)
+        line.sendall(other(number) + (other(666) if number == 1 else b""))
+        while True:
+            read_request(line)
+            line.sendall(other(666))
+
+    with RawServer(behaviour) as server:
+        async with line(server) as opened:
+            for number in (1, 2, 3):
+                keys = await opened.post()
+                assert {f"minio://{number}/{name}" for name in MASKS} == set(keys.values())
+                await asyncio.sleep(1.5 * REST_SECONDS)
 
 
 def speak_first(line: socket.socket, server: RawServer) -> None:
@@ -229,6 +262,7 @@ async def test_a_good_connection_is_kept(line: Opens) -> None:
             async with line(server) as opened:
                 for _ in range(3):
                     await opened.post()
+                    await asyncio.sleep(1.5 * REST_SECONDS)
                 assert server.connections == 1
 
 

@@ -1,5 +1,6 @@
 """Receivers over TLS: whose certificates count, and the same care as without."""
 
+import asyncio
 import socket
 import ssl
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from consumer.errors import JobFailed, StartError
 from consumer.settings import CallbackSettings, load
+from http_client.async_transport import REST_SECONDS
 from tests.support.certificates import Authority
 from tests.support.opened_callback import open_callback
 from tests.support.raw_server import Behaviour, RawServer, never_read, read_head, send_all
@@ -42,6 +44,7 @@ async def test_a_private_authority_is_trusted_where_it_is_named(
         async with open_callback(monkeypatch, url, callback_ca_file=authority.file) as opened:
             for _ in range(3):
                 assert await opened.post() == STORED
+                await asyncio.sleep(1.5 * REST_SECONDS)
             assert server.connections == 1
 
 
