@@ -29,12 +29,15 @@ class RenewedGroup(Generic[Group]):
         *,
         hide: Callable[[Iterable[str]], None],
         files: Iterable[Path | None] = (),
+        check: Callable[[Group], object] = lambda _settings: None,
     ) -> None:
         """`hide` is told of new secrets first, so that none is ever shown.
 
         `files`: others to look at, such as certificates, whose content isn't in the settings.
+        `check` raises `StartError` where what is in them can't be used.
         """
         self._hide = hide
+        self._check = check
         self._settings = settings
         self._renew = renew
         self._files = tuple(file for file in files if file is not None)
@@ -48,11 +51,13 @@ class RenewedGroup(Generic[Group]):
         self._seen = seen
         try:
             read = load(type(self._settings))
+            secrets = {name: getattr(read, name) for name in self._secrets()}
+            settings = self._settings.model_copy(update=secrets)
+            self._check(settings)
         except StartError as error:  # the next change of a file is another chance
             log.warning("secrets.not_renewed", reason=str(error))
             return
-        secrets = {name: getattr(read, name) for name in self._secrets()}
-        self._settings = self._settings.model_copy(update=secrets)
+        self._settings = settings
         self._hide(self._settings.secrets())
         log.info("secrets.renewed", of=type(self._settings).__name__)
         self._renew(self._settings)

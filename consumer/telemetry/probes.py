@@ -81,15 +81,7 @@ class ProbeServer:
 
     async def _answer_ready(self, request: Request) -> Response:
         """Answer with every check; `?exclude=not_holding,not_halted` doesn't heed those."""
-        checks = self._ready()
-        given = ",".join(request.query_params.getlist("exclude")).split(",")
-        excluded = [name for name in checks if name in given]
-        ready = all(check.ok for name, check in checks.items() if name not in excluded)
-        shown = {name: asdict(check) for name, check in checks.items()}
-        return JSONResponse(
-            {"ready": ready, "checks": shown, **({"excluded": excluded} if excluded else {})},
-            status_code=200 if ready else 503,
-        )
+        return readiness(self._ready(), request)
 
     async def _answer_metrics(self, _: Request) -> Response:
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
@@ -97,3 +89,15 @@ class ProbeServer:
     async def _answer_stats(self, _: Request) -> Response:
         stats = self._stats()
         return JSONResponse(await stats if inspect.isawaitable(stats) else stats)
+
+
+def readiness(checks: Mapping[str, Check], request: Request) -> Response:
+    """Answer with every check: 200 where all are ok but those that the request excludes."""
+    given = ",".join(request.query_params.getlist("exclude")).split(",")
+    excluded = [name for name in checks if name in given]
+    ready = all(check.ok for name, check in checks.items() if name not in excluded)
+    shown = {name: asdict(check) for name, check in checks.items()}
+    return JSONResponse(
+        {"ready": ready, "checks": shown, **({"excluded": excluded} if excluded else {})},
+        status_code=200 if ready else 503,
+    )

@@ -10,6 +10,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from consumer.kafka.rights import to_transact, to_write
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import open_producer, unreachable
 from schemas.job import Job
@@ -33,11 +34,17 @@ class Appender:
     def __init__(self, settings: KafkaSettings, *, seconds: float) -> None:
         self._settings = settings
         self._seconds = seconds
+        self._transactions = f"{settings.consumer_group}-gateway-"
+        self._takes = (
+            *to_write(settings.jobs_topic),
+            *to_transact(self._transactions, prefixed=True),
+        )
         self._single: AIOKafkaProducer | None = None
         self._batches: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
         self._in_transaction = asyncio.Lock()
         self._tasks: set[asyncio.Task[list[int]]] = set()
+        self._renewals: set[asyncio.Task[None]] = set()
         self._open = AsyncExitStack()
         self._open_batches = AsyncExitStack()
 
@@ -45,10 +52,19 @@ class Appender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        for task in (*self._tasks, *self._renewals):
             task.cancel()
+        if self._renewals:
+            await asyncio.wait(self._renewals)
         await self._open_batches.aclose()
         await self._open.aclose()
+
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on; what is under way is finished as it began."""
+        self._settings = settings
+        renewing = asyncio.create_task(self._renew(), name="producers.renew")
+        self._renewals.add(renewing)
+        renewing.add_done_callback(self._renewals.discard)
 
     async def append(self, job: Job, headers: Headers) -> int:
         """Append a job, and return its offset when all replicas have it.
@@ -65,7 +81,7 @@ class Appender:
                 # Shielded: where a caller's time is over, the producer must not lose its count.
                 offset: int = (await asyncio.shield(sent)).offset
         except (KafkaError, TimeoutError) as error:
-            raise unreachable(self._settings, error) from error
+            raise unreachable(self._settings, error, *self._takes) from error
         return offset
 
     async def append_batch(self, jobs: Sequence[tuple[Job, Headers]]) -> list[int]:
@@ -82,7 +98,7 @@ class Appender:
                     return whole
                 await self._in_transaction.acquire()
         except (KafkaError, TimeoutError) as error:
-            raise unreachable(self._settings, error) from error
+            raise unreachable(self._settings, error, *self._takes) from error
         # A task of its own: an abort waits for Kafka, and the caller doesn't.
         appending = asyncio.create_task(self._append_batch(jobs), name="jobs.append")
         self._tasks.add(appending)
@@ -124,7 +140,7 @@ class Appender:
             self._batches = None
             await self._open_batches.aclose()
             if isinstance(error, KafkaError | TimeoutError):
-                raise unreachable(self._settings, error) from error
+                raise unreachable(self._settings, error, *self._takes) from error
             raise
 
     def _end_batch(self, appending: "asyncio.Task[list[int]]") -> None:
@@ -133,6 +149,18 @@ class Appender:
         self._in_transaction.release()
         if not appending.cancelled():
             appending.exception()  # its caller may have gone
+
+    async def _renew(self) -> None:
+        """Close both producers, each when nobody needs it any more."""
+        async with self._opening:
+            old, self._open, self._single = self._open, AsyncExitStack(), None
+        try:
+            async with self._in_transaction:
+                self._batches = None
+                await self._open_batches.aclose()
+            await asyncio.sleep(self._seconds)  # no append that began with it takes longer
+        finally:
+            await old.aclose()
 
     async def _single_producer(self) -> AIOKafkaProducer:
         async with self._opening:
@@ -144,11 +172,11 @@ class Appender:
 
     async def _batch_producer(self) -> AIOKafkaProducer:
         if self._batches is None:
-            name = f"{self._settings.consumer_group}-gateway-{uuid.uuid4()}"
             self._batches = await self._open_batches.enter_async_context(
                 open_producer(
                     self._settings,
-                    transactional_id=name,
+                    *self._takes,
+                    transactional_id=f"{self._transactions}{uuid.uuid4()}",
                     transaction_timeout_ms=_TRANSACTION_SECONDS * 1000,
                 )
             )

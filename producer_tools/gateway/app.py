@@ -6,6 +6,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from consumer.errors import StartError
 from consumer.telemetry.secrets import Secrets
 from consumer.telemetry.tracing import Tracing
 from producer_tools.gateway import (
@@ -25,7 +26,7 @@ from producer_tools.gateway.direct import Direct
 from producer_tools.gateway.guard import Guard
 from producer_tools.gateway.metrics import Metrics
 from producer_tools.gateway.parts import Parts
-from producer_tools.gateway.refusal import Refused
+from producer_tools.gateway.refusal import Refused, unavailable
 
 _DESCRIPTION = "Photos of people in, body-region masks out: HTTP in front of a line's topics."
 
@@ -68,7 +69,11 @@ def make_app(
         assert isinstance(error, Refused)  # noqa: S101 - for the type
         return refusal(error)
 
+    async def wait_for_mending(_request: Request, error: Exception) -> Response:
+        return unavailable(str(error)).response(secrets.hide)
+
     app.add_exception_handler(Refused, refuse)
+    app.add_exception_handler(StartError, wait_for_mending)  # a file of Kafka's has gone
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse_path)
     app.add_exception_handler(Exception, _own_up)

@@ -45,6 +45,10 @@ class Cancels:
         self._waiting: list[tuple[Sequence[str], asyncio.Future[int]]] = []
         self._writing: asyncio.Task[None] | None = None
 
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on."""
+        self._settings = settings
+
     async def cancel(self, rows: Sequence[Row]) -> Outcome:
         """Cancel records that wait, the last first, and return what became of them.
 

@@ -9,8 +9,10 @@ from typing import NoReturn
 
 import structlog
 
+from consumer.errors import StartError
 from consumer.settings import KafkaSettings
 from producer_tools.client.following import Followed, between, bounds, follow
+from producer_tools.client.renewal import Renewal
 from producer_tools.errors import ServiceError
 from producer_tools.gateway.refusal import unavailable
 from schemas.status import TERMINAL_STATES
@@ -97,16 +99,23 @@ class Hub:
         self._next: int | None = None
         self._kept_from: int | None = None
         self._histories = asyncio.Semaphore(MOST_HISTORIES)
+        self._renewal = Renewal()
         self._closed = False
 
     async def run(self) -> NoReturn:
         """Follow the status topic, whatever happens, until this is cancelled."""
         while True:
             try:
-                await self._follow()
-            except ServiceError as error:
+                async with self._renewal.ends():
+                    await self._follow()
+            except (ServiceError, StartError) as error:
                 log.warning("events.behind", reason=str(error))
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on; no stream misses an event."""
+        self._settings = settings
+        self._renewal.announce()
 
     def close(self) -> None:
         """End all streams; none begins any more."""

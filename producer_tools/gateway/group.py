@@ -20,6 +20,10 @@ class Group:
         self._asked_at = -_FRESH_SECONDS
         self._asking = asyncio.Lock()
 
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on."""
+        self._settings = settings
+
     async def members(self) -> int | None:
         """Return how many there are, as of a second ago at most. None: Kafka doesn't say."""
         async with self._asking:

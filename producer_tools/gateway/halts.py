@@ -20,6 +20,10 @@ class Halts:
         self._asked_at = -_FRESH_SECONDS
         self._asking = asyncio.Lock()
 
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on."""
+        self._settings = settings
+
     async def after(self) -> int | None:
         """Return the last settled record, as of 5 s ago at most. None: it hasn't halted.
 

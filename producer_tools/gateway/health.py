@@ -1,12 +1,12 @@
 """`/livez`, `/readyz`, `/metrics`, `/health`, `/api/v1/health`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from consumer.telemetry.probes import Check
+from consumer.telemetry.probes import Check, readiness
 from consumer.telemetry.secrets import Secrets
 from producer_tools.gateway.metrics import Metrics
 from producer_tools.gateway.parts import Parts
@@ -45,12 +45,9 @@ class _Health:
         """Say that the gateway runs."""
         return JSONResponse({"status": "ok"})
 
-    async def ready(self) -> Response:
-        """Answer with every check."""
-        checks = self._checks()
-        ready = all(check.ok for check in checks.values())
-        shown = {name: asdict(check) for name, check in checks.items()}
-        return JSONResponse({"ready": ready, "checks": shown}, status_code=200 if ready else 503)
+    async def ready(self, request: Request) -> Response:
+        """Answer with every check; `?exclude=storage` doesn't heed that one."""
+        return readiness(self._checks(), request)
 
     async def show_metrics(self) -> Response:
         """Give the metrics in Prometheus' format."""
@@ -73,6 +70,7 @@ class _Health:
 
     def _checks(self) -> dict[str, Check]:
         problems = {
+            "rights": self.parts.rights.missing,
             "view": self.parts.keeper.problem,
             "storage": self.parts.storage.problem,
             "spool": self.parts.spool.problem(),

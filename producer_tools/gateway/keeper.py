@@ -35,6 +35,7 @@ class Keeper:
         self._path = path
         self._readers = Readers(path, threads=_READERS)
         self._view: SharedView | None = None
+        self._followed: SharedView | None = None
         self._problem = "the view has not been read yet"
         self._disk_full = False
         self._ready = False
@@ -55,6 +56,12 @@ class Keeper:
         if self._disk_full or not self._ready or self.age > CURRENT_SECONDS:
             return self._problem
         return None
+
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on."""
+        self._settings = settings
+        if self._followed is not None:
+            self._followed.renew(settings)
 
     async def run(self) -> NoReturn:
         """Keep the view up to date, whatever happens, until this is cancelled."""
@@ -117,7 +124,8 @@ class Keeper:
     _last_current_at = 0.0
 
     async def _follow(self) -> None:
-        async with SharedView(self._settings, self._path) as view:
+        self._followed = SharedView(self._settings, self._path)
+        async with self._followed as view:
             self._readers.renew()
             await view.catch_up()
             self._view = view

@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from producer_tools.gateway.common import age, errors
-from producer_tools.gateway.halts import Halts
 from producer_tools.gateway.job_facts import JobFacts, jobs, moment
 from producer_tools.gateway.parts import Parts
 from producer_tools.view.queries import Queries, Totals
@@ -82,7 +81,6 @@ class Overview(BaseModel):
 @dataclass(slots=True)
 class _Overviews:
     parts: Parts
-    halts: Halts
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     latest: dict[str, Any] = field(default_factory=dict)
     latest_at: float = -KEPT_SECONDS
@@ -92,7 +90,10 @@ class _Overviews:
         self.parts.keeper.check()
         async with self.asking:  # many pages ask at the same time
             if time.monotonic() - self.latest_at > KEPT_SECONDS:
-                members, halted_after = await self.parts.group.members(), await self.halts.after()
+                members, halted_after = (
+                    await self.parts.group.members(),
+                    await self.parts.halts.after(),
+                )
                 found = await self.parts.keeper.ask(self._look)
                 if halted_after is not None:
                     found.line = _halted(halted_after)
@@ -151,7 +152,7 @@ def router(parts: Parts) -> APIRouter:
     calls = APIRouter(prefix="/api/v1", tags=["page"])
     calls.add_api_route(
         "/overview",
-        _Overviews(parts, Halts(parts.settings.kafka)).overview,
+        _Overviews(parts).overview,
         response_model=Overview,
         responses=errors(),
     )

@@ -3,9 +3,13 @@
 import time
 from dataclasses import dataclass
 
+from consumer.kafka.rights_watch import RightsWatch
+from consumer.settings import KafkaSettings
+from producer_tools.client.appending import Appender
 from producer_tools.client.uploads import Uploads
 from producer_tools.gateway.events import Hub
 from producer_tools.gateway.group import Group
+from producer_tools.gateway.halts import Halts
 from producer_tools.gateway.keeper import Keeper
 from producer_tools.gateway.models import Models
 from producer_tools.gateway.settings import Settings
@@ -25,14 +29,26 @@ class Parts:
     storage: Storage
     uploads: Uploads
     submissions: Submissions
+    appender: Appender
     hub: Hub
     group: Group
+    halts: Halts
+    rights: RightsWatch
     began_at: float
 
     @property
     def uptime_seconds(self) -> int:
         """How long the gateway runs."""
         return int(time.monotonic() - self.began_at)
+
+    def renew(self, kafka: KafkaSettings) -> None:
+        """Reach Kafka by these settings from now on."""
+        self.keeper.renew(kafka)
+        self.appender.renew(kafka)
+        self.hub.renew(kafka)
+        self.group.renew(kafka)
+        self.halts.renew(kafka)
+        self.rights.renew(kafka)
 
     def check_services(self) -> None:
         """Return if a photo could be queued now, as far as is known.

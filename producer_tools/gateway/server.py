@@ -3,11 +3,16 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import structlog
 
-from consumer.settings import renewal
+from consumer.kafka.authorization import check_rights_if_heard
+from consumer.kafka.connection import connection_options
+from consumer.kafka.rights import rights_of
+from consumer.kafka.rights_watch import RightsWatch
+from consumer.settings import KafkaSettings, renewal
 from consumer.settings.renewal import RenewedGroup
 from consumer.stopping import stopped_by_signals
 from consumer.telemetry.secrets import Secrets
@@ -22,6 +27,7 @@ from producer_tools.gateway.app import make_app
 from producer_tools.gateway.cancelling import Cancels
 from producer_tools.gateway.events import Hub
 from producer_tools.gateway.group import Group
+from producer_tools.gateway.halts import Halts
 from producer_tools.gateway.keeper import Keeper
 from producer_tools.gateway.metrics import Metrics
 from producer_tools.gateway.models import Models
@@ -43,9 +49,11 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
-        StartError: The port can't be opened, or traces are wanted and can't be made.
+        StartError: The port can't be opened, traces are wanted and can't be made, or a right is
+            missing in Kafka.
         ModelError: A manifest is broken.
     """
+    await check_rights_if_heard(settings.kafka, rights_of("gateway", settings.kafka))
     stop = asyncio.Event()
     secrets = Secrets(settings.secrets())
     access = Access(settings.gateway.keys, settings.gateway.cors_allowed_origins)
@@ -70,7 +78,7 @@ async def serve(settings: Settings) -> None:
             served(app, listening, stop_seconds=_STOP_SECONDS, options=connections.options())
         )
         renewing = asyncio.create_task(
-            _renew(settings, parts, access, secrets), name="gateway.secrets"
+            _renew(settings, parts, cancels, access, secrets), name="gateway.secrets"
         )
         stack.push_async_callback(_ended, renewing)
         stack.callback(parts.hub.close)  # first of all, so that no stream is waited for
@@ -97,10 +105,12 @@ async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> 
     appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
     keeper = Keeper(settings.kafka, settings.view.file)
     storage, hub, group = Storage(uploads), Hub(settings.kafka), Group(settings.kafka)
+    rights = RightsWatch(settings.kafka, partial(rights_of, "gateway"))
     for name, work in (
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
+        ("rights", rights.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
@@ -120,16 +130,28 @@ async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> 
             tracing=tracing,
             jobs_topic=settings.kafka.jobs_topic,
         ),
+        appender=appender,
         hub=hub,
         group=group,
+        halts=Halts(settings.kafka),
+        rights=rights,
         began_at=time.monotonic(),
     )
 
 
-async def _renew(settings: Settings, parts: Parts, access: Access, secrets: Secrets) -> None:
-    """Take up keys whose files change."""
-    hide = secrets.learn
+async def _renew(
+    settings: Settings, parts: Parts, cancels: Cancels, access: Access, secrets: Secrets
+) -> None:
+    """Take up secrets whose files change."""
+    hide, kafka = secrets.learn, settings.kafka
+    certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
+
+    def renew_kafka(renewed: KafkaSettings) -> None:
+        parts.renew(renewed)
+        cancels.renew(renewed)
+
     await renewal.watch(
+        RenewedGroup(kafka, renew_kafka, hide=hide, files=certificates, check=connection_options),
         RenewedGroup(settings.gateway, lambda gateway: access.renew(gateway.keys), hide=hide),
         RenewedGroup(settings.s3, parts.uploads.renew, hide=hide),
     )

@@ -13,8 +13,10 @@ from typing import Protocol, Self, TypeVar
 from aiokafka import TopicPartition
 
 from consumer.kafka.reader import Reader
+from consumer.kafka.rights import to_read
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import ends, find_line, open_reader
+from producer_tools.client.renewal import Renewal
 from producer_tools.errors import ViewError
 from producer_tools.view.file import LockedError, identity_of, is_locked, sqlite_errors
 from producer_tools.view.file import open_reader as open_file
@@ -62,7 +64,9 @@ class SharedView:
         self._path = path
         self._view: View | None = None
         self._current_at = 0.0
+        self._outdated = False
         self._ended = False
+        self._renewal = Renewal()
         self._opening = asyncio.Lock()
         self._opened = AsyncExitStack()
 
@@ -73,6 +77,12 @@ class SharedView:
     async def __aexit__(self, *_: object) -> None:
         self._ended = True
         await self._close()
+
+    def renew(self, settings: KafkaSettings) -> None:
+        """Reach Kafka by these settings; whoever waits for the view goes on waiting."""
+        self._settings = settings
+        self._outdated = True
+        self._renewal.announce()
 
     async def catch_up(self, progress: Progress | None = None) -> None:
         """Return when the view has all that `read_committed` could see when it was called.
@@ -107,7 +117,8 @@ class SharedView:
         while True:
             view = await self._open_view()
             try:
-                return await work(view)
+                async with self._renewal.ends():
+                    return await work(view)
             except _FolderEndedError:  # so it is our turn, or another's
                 async with self._opening:
                     if self._view is view:
@@ -117,10 +128,13 @@ class SharedView:
                     raise
 
     async def _open_view(self) -> View:
-        """Return the view. It is opened if it isn't yet."""
+        """Return the view. It is opened if it isn't yet, or if it stands on old settings."""
         async with self._opening:
             if self._ended:
                 raise ViewError(f"VIEW_FILE={self._path} is closed")
+            if self._outdated:
+                self._outdated = False
+                await self._close()
             if self._view is None:
                 self._view = await self._open()
             return self._view
@@ -167,7 +181,7 @@ class WatchedView:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             opening.callback(self._thread.shutdown)
-            line = await find_line(self._settings, self._names)
+            line = await find_line(self._settings, to_read(*self._names))
             self._connection = await self._open_file()
             opening.push_async_callback(self._run, self._connection.close)
             found = await self._run(partial(identity_of, self._connection))

@@ -29,6 +29,24 @@ def test_the_probes_let_a_fix_for_a_hold_roll_out(helm: Helm) -> None:
     assert ready == "/readyz?exclude=not_holding,not_halted"
 
 
+def test_a_gateway_answers_while_s3_is_away(helm: Helm) -> None:
+    """It begins to when its view has all, and then says how jobs are."""
+    (container,) = helm.render(LEAST, {"gateway": ON}).pods()["gateway"]["spec"]["containers"]
+    assert container["startupProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz?exclude=storage"
+
+
+@pytest.mark.parametrize("offset", [None, 0, 26214400])
+def test_a_line_begins_where_it_is_told(offset: int | None, helm: Helm) -> None:
+    """It is the consumer's alone: a run has an offset of its own."""
+    replay = {"id": "r", "fromOffset": 1, "toOffset": 2}
+    pods = helm.render(LEAST, {"fromOffset": offset, "replay": replay}).pods()
+    (container,) = pods["consumer"]["spec"]["containers"]
+    begin = [] if offset is None else ["--from-offset", str(offset)]
+    assert ["consume", *begin] == container["args"]
+    assert "26214400" not in pods["replay"]["spec"]["containers"][0]["args"]
+
+
 @pytest.mark.parametrize(("seconds", "grace"), [(25, 45), (90.5, 111), (0, 20)])
 def test_the_pod_waits_longer_than_the_process(seconds: float, grace: int, helm: Helm) -> None:
     config = {"SHUTDOWN_GRACE_SECONDS": seconds}

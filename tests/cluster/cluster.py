@@ -24,6 +24,7 @@ from tests.cluster.kubernetes import KubernetesPrograms
 START_SECONDS = 120.0
 NODES = ("node-a", "node-b")
 _HOST = "127.0.0.1"
+_HELM_FOLDERS = ("CACHE", "CONFIG", "DATA")
 
 
 class Cluster:
@@ -57,7 +58,8 @@ class Cluster:
             env={
                 **os.environ,
                 "KUBECONFIG": str(self.kubeconfig),
-                **{f"HELM_{name}_HOME": str(self._folder / "helm") for name in ("CACHE", "CONFIG")},
+                "KUBECACHEDIR": str(self._folder / "kubectl"),  # another cluster had our port
+                **{f"HELM_{name}_HOME": str(self._folder / "helm") for name in _HELM_FOLDERS},
             },
             input=stdin,
             capture_output=True,

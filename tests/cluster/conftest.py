@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.chart import programs as chart_programs
 from tests.chart.rendering import Helm
 from tests.cluster import kubernetes
 from tests.cluster.cluster import Cluster
-from tests.cluster.release import Release
+from tests.cluster.release import Release, until
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -25,10 +26,16 @@ def helm() -> Helm:
 def cluster() -> Iterator[Cluster]:
     """A cluster that knows the Prometheus operator's kinds."""
     tools = chart_programs.fetch()
-    built = kubernetes.fetch()
+    built = kubernetes.fetch(Console())
     with Cluster(built, kubectl=tools.kubectl, helm=tools.helm) as cluster:
         for definition in built.definitions:
             cluster.do("kubectl", "create", f"--filename={definition}")
+        cluster.do("kubectl", "create", "priorityclass", "high", "--value=1000")
+        kinds = ",".join(kubernetes.DEFINITIONS)
+        until(
+            lambda: cluster.run("kubectl", "get", kinds, "--all-namespaces").returncode == 0,
+            f"the server knows {kinds}",
+        )
         yield cluster
 
 
@@ -39,6 +46,9 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     labels = {"name": name, "labels": RESTRICTED}
     made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": labels})
     cluster.do("kubectl", "create", "--filename=-", stdin=made)
+    account = ("serviceaccount/default", f"--namespace={name}", "--timeout=60s")
+    cluster.do("kubectl", "wait", "--for=create", *account)  # without it no pod is admitted
+    cluster.do("kubectl", "create", "serviceaccount", "maskline", f"--namespace={name}")
     for secret in ("line-secrets", "kafka-ca", "kafka-client"):
         cluster.do(
             "kubectl", "create", "secret", "generic", secret, f"--namespace={name}",

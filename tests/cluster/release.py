@@ -69,6 +69,19 @@ class Release:
         return flags
 
 
+def ready(release: Release, component: str) -> list[dict[str, Any]]:
+    """Give the pods of a component that are ready and stay."""
+    return [
+        pod
+        for pod in release.items("pods", component)
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in pod["status"].get("conditions", [])
+        )
+    ]
+
+
 def until(happened: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
     """Wait until it has happened."""
     end = time.monotonic() + seconds

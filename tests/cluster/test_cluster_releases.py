@@ -1,5 +1,6 @@
 """The chart on a real API server: installed, changed, drained, rolled back and taken away."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import yaml
 from tests.chart.rendering import SETS, Helm, Refused
 from tests.chart.values import CHART
 from tests.cluster.cluster import NODES, Cluster
-from tests.cluster.release import LEAST, Release, until
+from tests.cluster.release import LEAST, Release, ready, until
 
 ALL = sorted(SETS.glob("*.yaml"))
 
@@ -35,12 +36,12 @@ def test_a_release_lives(release: Release) -> None:
     """Installed, upgraded with changed settings, rolled back, taken away: nothing is left."""
     notes = release.install(LEAST, {"gateway": {"enabled": True}})
     assert "rollout status deployment/line-consumer" in notes
-    assert 2 == len(_ready(release, "consumer"))
+    assert 2 == len(ready(release, "consumer"))
     first = _environment(release, "consumer")
     assert "WORKER_COUNT" not in first
     release.upgrade(LEAST, {"gateway": {"enabled": True}, "config": {"WORKER_COUNT": 4}})
     assert _environment(release, "consumer") == {**first, "WORKER_COUNT": "4"}
-    assert 2 == len(_ready(release, "consumer"))
+    assert 2 == len(ready(release, "consumer"))
     release.helm("rollback", "line", "1", "--wait", "--timeout=120s")
     assert first == _environment(release, "consumer")
     assert "deployed" in release.helm("history", "line")
@@ -82,22 +83,22 @@ def test_the_last_warm_consumer_is_not_evicted(release: Release) -> None:
     """While nothing new can start, the second eviction is refused; then the drain ends."""
     release.install()
     cluster = release.cluster
-    first, second = _ready(release, "consumer")
+    first, second = ready(release, "consumer")
     assert first["spec"]["nodeName"] != second["spec"]["nodeName"], "a node each, where it can be"
     try:
         for node in NODES:
             cluster.do("kubectl", "cordon", node)
         assert release.evict(first["metadata"]["name"]) == 201
-        until(lambda: len(_ready(release, "consumer")) == 1, "the first is gone")
+        until(lambda: len(ready(release, "consumer")) == 1, "the first is gone")
         assert release.evict(second["metadata"]["name"]) == 429
         cluster.do("kubectl", "uncordon", first["spec"]["nodeName"])
         cluster.do(
             "kubectl", "drain", second["spec"]["nodeName"], "--ignore-daemonsets",
             "--delete-emptydir-data", "--force", "--timeout=60s",
         )  # fmt: skip
-        until(lambda: len(_ready(release, "consumer")) == 2, "both are back")
+        until(lambda: len(ready(release, "consumer")) == 2, "both are back")
         assert {first["spec"]["nodeName"]} == {
-            pod["spec"]["nodeName"] for pod in _ready(release, "consumer")
+            pod["spec"]["nodeName"] for pod in ready(release, "consumer")
         }
     finally:
         for node in NODES:
@@ -107,7 +108,7 @@ def test_the_last_warm_consumer_is_not_evicted(release: Release) -> None:
 def test_one_replica_can_be_evicted(release: Release) -> None:
     """A budget of one would keep a node from ever being drained."""
     release.install(LEAST, {"replicaCount": 1})
-    (pod,) = _ready(release, "consumer")
+    (pod,) = ready(release, "consumer")
     assert release.evict(pod["metadata"]["name"]) == 201
 
 
@@ -137,7 +138,11 @@ def test_a_wrong_value_changes_nothing(release: Release) -> None:
 
 def _parts(text: str) -> Iterator[dict[str, Any]]:
     for document in yaml.safe_load_all(text):
-        yield from document["items"] if document["kind"] == "List" else [document]
+        for part in document["items"] if document["kind"] == "List" else [document]:
+            if part["kind"] == "Secret":  # what is given as text is kept in base64
+                data = part.get("data", {}).items()
+                part["stringData"] = {key: b64decode(value).decode() for key, value in data}
+            yield part
 
 
 def _lost(rendered: Any, found: Any, where: str) -> Iterator[str]:
@@ -158,18 +163,6 @@ def _lost(rendered: Any, found: Any, where: str) -> Iterator[str]:
                 yield from _lost(value, other, f"{where}[{number}]")
     elif str(rendered) != str(found):
         yield f"{where}: {rendered!r} became {found!r}"
-
-
-def _ready(release: Release, component: str) -> list[dict[str, Any]]:
-    return [
-        pod
-        for pod in release.items("pods", component)
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in pod["status"].get("conditions", [])
-        )
-    ]
 
 
 def _environment(release: Release, component: str) -> dict[str, str]:

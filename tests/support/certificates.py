@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 class Authority:
     """Signs certificates for 127.0.0.1; its own is in the file `ca.crt` of a folder."""
 
-    def __init__(self, folder: Path, *, hours: float = 1) -> None:
+    def __init__(self, folder: Path, *, hours: float = 1, name: str = "test authority") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=None)
         own = self._builder(self._name, self._key, hours=hours).add_extension(
             constraints, critical=True

@@ -71,6 +71,7 @@ def test_while_s3_is_away(still: Line) -> None:
             assert (status, seconds <= LONGEST_ANSWER) == (503, True)
             assert client.get("/api/v1/queue").json()["queue_size"] == 0
             until(lambda: client.get("/readyz").status_code == 503)
+            assert client.get("/readyz?exclude=storage").status_code == 200
             assert submit(client).elapsed.total_seconds() < 2
         finally:
             still.stack.s3.up()

@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
 from consumer.job.signing import signed_payload
+from consumer.kafka.connection import connection_options
 from consumer.s3.fetch import Images
 from consumer.settings import (
     CallbackSettings,
@@ -25,6 +26,7 @@ from producer_tools.client.uploads import Uploads
 from producer_tools.gateway.access import Access
 from producer_tools.gateway.refusal import Refused
 from schemas.job import ImageReference
+from tests.support.certificates import Authority
 from tests.support.mounted_secret import MountedSecret
 from tests.support.opened_callback import open_callback
 from tests.support.receiver import STORED, Receiver, reply
@@ -225,3 +227,32 @@ def test_a_replay_run_keeps_its_group(secret: MountedSecret) -> None:
     assert settings.consumer_group == "line-replay-friday"
     assert settings.kafka_username is not None
     assert settings.kafka_username.get_secret_value() == "second"
+
+
+def test_certificates_that_cannot_be_used_leave_the_old_ones(
+    secret: MountedSecret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file can be read and be no certificate; the next one is taken."""
+    good = Authority(tmp_path).pair("client").decode()
+    tls = MountedSecret(tmp_path / "tls", {"tls.pem": good})
+    file = tls.folder / "tls.pem"
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("KAFKA_CERT_FILE", str(file))
+    given: list[KafkaSettings] = []
+    group = RenewedGroup(
+        load(KafkaSettings),
+        given.append,
+        hide=Secrets(()).learn,
+        files=[file],
+        check=connection_options,
+    )
+    tls.replace({"tls.pem": "no certificate"})
+    with capture_logs() as logs:
+        group.look()
+    (said,) = logs
+    assert said["event"] == "secrets.not_renewed"
+    assert "KAFKA_CERT_FILE" in said["reason"]
+    assert [] == given
+    tls.replace({"tls.pem": good})
+    group.look()
+    assert 1 == len(given)
