@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chart cluster image bench page faults soak check check-lock lock clean
+.PHONY: help setup demo test chart cluster image bench page faults soak sbom audit check check-lock lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,12 @@ faults: $(READY) ## Kill, freeze and cut off parts of a running line: does it ke
 
 soak: $(READY) ## The same for 30 minutes (ARGS="--minutes 240" for longer)
 	@$(BIN)/python -m tests.laboratory --minutes 30 $(ARGS)
+
+sbom: $(READY) ## The bill of material, in build/sbom (ARGS="--image NAME" of an image of podman's)
+	@$(BIN)/python -m tests.supply $(ARGS)
+
+audit: $(READY) ## Known holes in what ships, or that the advisories can't be read
+	@$(BIN)/python -m tests.supply.audit
 
 check: $(READY) check-lock ## Style, types, fresh locks, fresh generated files
 	$(BIN)/ruff check

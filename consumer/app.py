@@ -1,6 +1,7 @@
 """The service: opens what jobs need, runs the line, closes all of it in reverse."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -12,8 +13,11 @@ from consumer.job.holds import Holds
 from consumer.job.inference import Inference
 from consumer.job.services import Services
 from consumer.kafka import topics
+from consumer.kafka.authorization import check_rights
 from consumer.kafka.committed import RunProgress
 from consumer.kafka.connection import connection_options
+from consumer.kafka.rights import Right, lacking, rights_of, run_rights
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.line.line import Line
 from consumer.line.report import Report
 from consumer.line.run import Run, check_run
@@ -58,13 +62,14 @@ async def consume(
         LaneHalted: the replay run has halted. The message says why.
     """
     kafka = settings.kafka if run is None else run.settings(settings.kafka)
+    rights = partial(rights_of, "consumer") if run is None else run_rights
     if run is not None:
-        await check_topics(settings)
+        await check_kafka(kafka, rights(kafka), dead_letters=False)
         await check_run(kafka, run)
     tracing = open_tracing(settings.tracing, kafka, replays=run is not None)
     catalog = await asyncio.to_thread(load_models, settings)
     if run is None:
-        await check_topics(settings)
+        await check_kafka(kafka, rights(kafka))
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
         metrics = Metrics()
@@ -72,11 +77,13 @@ async def consume(
             log_stream.count_drops(metrics.log_lines_dropped.inc)
         services = await _open_services(settings, catalog, metrics, secrets, tracing, stack, run)
         throughput = Throughput(metrics, dead_letters=run is None)
+        watch = RightsWatch(kafka, rights)
         line = Line(
             kafka,
             settings.line,
             services=services,
             throughput=throughput,
+            rights=watch,
             from_offset=from_offset,
             run=run,
         )
@@ -98,7 +105,10 @@ async def consume(
         with stopped_by_signals(stop):
             watching = (
                 asyncio.create_task(watch_loop(metrics), name="loop.watch"),
-                asyncio.create_task(_renew(settings, kafka, services, line), name="secrets.watch"),
+                asyncio.create_task(watch.run(), name="rights.watch"),
+                asyncio.create_task(
+                    _renew(settings, kafka, services, line, watch), name="secrets.watch"
+                ),
             )
             try:
                 await line.run(stop)
@@ -124,14 +134,21 @@ def _ready(report: Report, secrets: Secrets) -> dict[str, Check]:
     }
 
 
-async def _renew(settings: Settings, kafka: KafkaSettings, services: Services, line: Line) -> None:
+async def _renew(
+    settings: Settings, kafka: KafkaSettings, services: Services, line: Line, rights: RightsWatch
+) -> None:
     """Take up secrets whose files change; `kafka` has the group that the line is in."""
+
+    def renew_kafka(renewed: KafkaSettings) -> None:
+        line.renew(renewed)
+        rights.renew(renewed)
+
     certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
     hide = services.secrets.learn
     await renewal.watch(
         RenewedGroup(settings.s3, services.images.renew, hide=hide),
         RenewedGroup(settings.callback, services.callback.renew, hide=hide),
-        RenewedGroup(kafka, line.renew, hide=hide, files=certificates, check=connection_options),
+        RenewedGroup(kafka, renew_kafka, hide=hide, files=certificates, check=connection_options),
     )
 
 
@@ -157,9 +174,19 @@ def load_models(settings: Settings) -> Catalog:
     return catalog
 
 
-async def check_topics(settings: Settings) -> None:
-    """Log how topics differ; raise `StartError` where one is missing or can't keep the order."""
-    differences = await topics.check(settings.kafka)
+async def check_kafka(
+    kafka: KafkaSettings, rights: Sequence[Right], *, dead_letters: bool = True
+) -> None:
+    """Log what is worse than it should be; raise `StartError` where the line can't work so.
+
+    That is where a right or a topic is missing, or where a topic can't keep the order. Rights come
+    first: a topic that we may not see looks like one that is missing. `dead_letters`: whether
+    their topic is used.
+    """
+    if missing := await check_rights(kafka, rights):
+        log.warning("rights.missing", reason=lacking(missing, kafka))
+    unused = () if dead_letters else (kafka.dead_letter_topic,)
+    differences = await topics.check(kafka, unused=unused)
     fatal = [f"topic {found.topic} {found.detail}" for found in differences if found.fatal]
     if fatal:
         raise StartError(f"{'; '.join(fatal)}. {topics.HOW_TO_MEND}", exit_code=3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -159,9 +159,9 @@ def report(kind: str, tally: Tally) -> str:
     return f"{kind:20} upper {tally.iou[0]:.3f} person {tally.iou[2]:.3f} lower {lower}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the photos, judge, print, draw."""
-    options = _options()
+    options = _options(arguments)
     numbers = [n for n in data.numbers(options.data) if options.all or data.is_validation(n)]
     photos = [data.read_photo(options.data, number) for number in numbers]
     scenes = people.read_scenes(options.people, held=True) if options.people else []
@@ -237,7 +237,7 @@ def _with_weights(entry: Entry, options: argparse.Namespace) -> Entry:
     return replace(entry, manifest=manifest, weights=options.weights)
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="photos/, regions/, labels/")
     parser.add_argument("--people", type=Path, help="photos/, masks/, regions/ (training.people)")
@@ -250,7 +250,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="another ONNX file for that manifest")
     parser.add_argument("--size", help="HEIGHTxWIDTH in place of the manifest's (with --weights)")
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ small look has less to say where the photo isn't street fashion.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +101,13 @@ def difference(shipped: Shipped, file: Path) -> float:
     return float(np.abs(expected - actual).max())
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Export, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="mean.pt of training.train")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument("--light", action="store_true", help="the weights are the light network's")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     network = Light() if options.light else BodyRegions()
     network.load_state_dict(torch.load(options.weights))
     shipped = Shipped(network).eval()

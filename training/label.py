@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,9 @@ def labelled(
     return mask, np.where(mask == 255, region, 0).astype(np.uint8)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Label every photo that isn't labelled yet, in an order that hashes of the names give."""
-    options = _options()
+    options = _options(arguments)
     deeplab = DeepLab(options.teachers / "deeplab_logits.tflite")
     bodypix = BodyPix(options.teachers / "bodypix-x050-stride8.onnx")
     folders = [options.out / name for name in ("photos", "masks", "regions")]
@@ -138,7 +139,7 @@ def _hash(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="folder of JPEG files")
     parser.add_argument("--teachers", type=Path, required=True, help="folder of the two networks")
@@ -147,7 +148,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prefix", required=True, help="of every name, as s40")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=1 << 30)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,16 @@ class ClientCredentials:
     scope: str | None
 
 
+_replaced: dict[ClientCredentials, ClientCredentials] = {}
+"""Credentials that others have taken the place of."""
+
+
+def replace_credentials(old: ClientCredentials, new: ClientCredentials) -> None:
+    """Ask by the new credentials from now on, also where a provider was made with the old ones."""
+    _replaced.pop(new, None)
+    _replaced[old] = new
+
+
 class _Token(BaseModel):
     """The endpoint's response (RFC 6749, section 5.1)."""
 
@@ -65,6 +75,8 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
         return self._token
 
     async def _ask(self) -> _Token:
+        while self._credentials in _replaced:
+            self._credentials = _replaced[self._credentials]
         ours = self._credentials
         form = {"grant_type": "client_credentials"} | ({"scope": ours.scope} if ours.scope else {})
         where = f"KAFKA_OAUTH_TOKEN_URL={ours.url}"

@@ -103,18 +103,19 @@ class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
 
 
 class MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
-    """Asks for one topic by its name, and makes none."""
+    """Asks for topics by their names, and makes none."""
 
     API_KEY = 3
 
-    def __init__(self, topic: str, *, operations: bool = False) -> None:
-        """`operations`: whether to tell what we may do with the topic."""
-        self._topic = topic
+    def __init__(self, *topics: str, operations: bool = False) -> None:
+        """`operations`: whether to tell what we may do with each topic."""
+        self._topics = topics
         self._operations = operations
 
     def build(self, request_struct_class: Any) -> Any:
         """Give the request as aiokafka sends it."""
-        return request_struct_class([(_NO_ID, self._topic, {})], False, self._operations, {})
+        topics: list[Any] = [(_NO_ID, topic, {}) for topic in self._topics]
+        return request_struct_class(topics, False, self._operations, {})
 
 
 async def topic_id(client: AIOKafkaClient, topic: str) -> str:

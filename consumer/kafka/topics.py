@@ -1,7 +1,7 @@
 """The line's topics: created as `schemas.topics` describes them, and compared with that."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,8 +10,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
 from consumer.errors import StartError
+from consumer.kafka.authorization import missing_rights, refuse
 from consumer.kafka.connection import connection_options
 from consumer.kafka.diagnosis import why_unusable
+from consumer.kafka.rights import Right
 from consumer.settings import KafkaSettings
 from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
 
@@ -42,14 +44,16 @@ class Difference:
     """Whether the line's promise can't be kept with it."""
 
 
-async def check(settings: KafkaSettings) -> list[Difference]:
+async def check(settings: KafkaSettings, *, unused: Collection[str] = ()) -> list[Difference]:
     """Give the differences between the line's topics and `schemas.topics`.
+
+    `unused`: topics at which nobody looks.
 
     Raises:
         StartError: Kafka can't be reached, or refuses us.
     """
     async with _admin(settings) as admin:
-        return await _differences(admin, settings)
+        return await _differences(admin, settings, unused)
 
 
 async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
@@ -65,7 +69,7 @@ async def create(settings: KafkaSettings) -> tuple[list[str], list[Difference]]:
             there = await _topics(admin, settings)
             wanted = [spec for spec in _specs(settings, there) if spec.name not in there]
             wanted = [spec for spec in wanted if role == "rest" or spec.role == "jobs"]
-            await _make(admin, wanted, replicas=3 if brokers >= 3 else 1)
+            await _make(admin, settings, wanted, replicas=3 if brokers >= 3 else 1)
             made += [spec.name for spec in wanted]
         return made, await _differences(admin, settings)
 
@@ -129,18 +133,25 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def _topics(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> dict[str, Topic]:
+async def _topics(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, unused: Collection[str] = ()
+) -> dict[str, Topic]:
     """Those of ours that there are, among all topics that we may see.
 
-    Asking for one by name could make it, where the broker does that. Of the others nothing more is
-    asked: we need no right to them.
+    Of the others nothing more is asked: we need no right to them.
+
+    Raises:
+        StartError: we may not see one of ours, be it there or not.
     """
-    ours = {spec.name for spec in _specs(settings, {})}
+    ours = {spec.name for spec in _specs(settings, {})} - set(unused)
     listed = {
         topic["topic"]: len(topic["partitions"])
         for topic in await admin.describe_topics()
         if topic["topic"] in ours
     }
+    unseen = [Right("DESCRIBE", "topic", name) for name in sorted(ours - listed.keys())]
+    if unseen:
+        refuse(settings, await missing_rights(admin._client, unseen))
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in listed]
     configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources) if resources else []:
@@ -164,7 +175,9 @@ def _specs(settings: KafkaSettings, there: dict[str, Topic]) -> tuple[TopicSpec,
     )
 
 
-async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas: int) -> None:
+async def _make(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, specs: list[TopicSpec], *, replicas: int
+) -> None:
     if not specs:
         return
     durable = {"min.insync.replicas": "2"} if replicas == 3 else {}
@@ -179,6 +192,9 @@ async def _make(admin: AIOKafkaAdminClient, specs: list[TopicSpec], *, replicas:
             for spec in specs
         ]
     )
+    errors = {name: for_code(code) for name, code, _ in answer.topic_errors if code}
+    denied = [name for name, error in errors.items() if error is TopicAuthorizationFailedError]
+    refuse(settings, [Right("CREATE", "topic", name) for name in denied])
     for name, code, reason in answer.topic_errors:
         if code:
             raise for_code(code)(f"{name}: {reason}")
@@ -192,11 +208,14 @@ async def _appeared(admin: AIOKafkaAdminClient, names: set[str]) -> None:
             await asyncio.sleep(APPEAR_SECONDS)
 
 
-async def _differences(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> list[Difference]:
-    there = await _topics(admin, settings)
+async def _differences(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, unused: Collection[str] = ()
+) -> list[Difference]:
+    there = await _topics(admin, settings, unused)
     return [
         difference
         for spec in _specs(settings, there)
+        if spec.name not in unused
         for difference in _compare(spec, there.get(spec.name))
     ]
 

@@ -7,7 +7,7 @@ have given the partition to another consumer.
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -18,12 +18,14 @@ from consumer.backoff import Backoff
 from consumer.errors import LaneHalted, LaneLost, StartError
 from consumer.job.services import Services
 from consumer.kafka.committed import RunProgress
+from consumer.kafka.connection import replace_login
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.line.clients import LaneClients, lane_clients
 from consumer.line.lane import Lane
 from consumer.line.ledger import Ledger
 from consumer.line.membership import Membership
 from consumer.line.open_lane import OpenLane
-from consumer.line.race import first_of, race, unless
+from consumer.line.race import race, unless
 from consumer.line.run import Run, begin_or_go_on
 from consumer.line.settler import halted_for
 from consumer.line.start import Start, find_start
@@ -50,10 +52,13 @@ class Line:
         *,
         services: Services,
         throughput: Throughput,
+        rights: RightsWatch,
         from_offset: int | None = None,
         run: Run | None = None,
     ) -> None:
-        """`from_offset`: the operator's choice of the first lane's start, past what is lost.
+        """`rights`: watched by others; a line that was lost tries again when one comes back.
+
+        `from_offset`: the operator's choice of the first lane's start, past what is lost.
 
         `run`: the replay run to do in place of the line's own work; `kafka` is its own then.
         """
@@ -64,9 +69,9 @@ class Line:
         self._limits = limits
         self._services = services
         self._throughput = throughput
+        self._rights = rights
         self._ledger = Ledger()
         self._from_offset = from_offset
-        self._renewed = asyncio.Event()
         self._owned_before = False
         self._membership: Membership | None = None
         self._clients: LaneClients | None = None
@@ -79,7 +84,7 @@ class Line:
         """Say how the line is now."""
         membership, lane = self._membership, self._lane
         if membership is None:
-            return LineState(lost=self._lost)
+            return LineState(lost=self._lost, rights_missing=self._rights.missing)
         return LineState(
             joined=membership.joined,
             assigned=membership.tenure is not None,
@@ -87,6 +92,7 @@ class Line:
             halted=str(self._halted) if self._halted else None,
             halt_reason=self._halted.reason if self._halted else None,
             lost=self._lost,
+            rights_missing=self._rights.missing,
             unheard=membership.unheard(),
             control_unheard=self._clients.cancellations.unheard if self._clients else None,
             producer_down=self._clients.producer_down() if self._clients else None,
@@ -99,9 +105,12 @@ class Line:
         )
 
     def renew(self, kafka: KafkaSettings) -> None:
-        """Settle what is in flight, leave the group, and join it again by these settings."""
-        self._kafka = kafka if self._run is None else self._run.settings(kafka)
-        self._renewed.set()
+        """Log in to Kafka by these settings from now on; what is under way goes on.
+
+        They have the group that the line is in, a replay run's own.
+        """
+        old, self._kafka = self._kafka, kafka
+        replace_login(old, kafka)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, or until a replay run has come to its end; then leave the group.
@@ -117,8 +126,6 @@ class Line:
             joined_at = time.monotonic()
             try:
                 await self._serve(stop)
-                if self.ended is not None:  # what ends a membership for a renewal isn't `stop`
-                    stop.set()
             except (StartError, LaneHalted):
                 raise
             except Exception as error:
@@ -128,18 +135,14 @@ class Line:
                 self._lost = str(error) or repr(error)
                 self._throughput.lane_lost()
                 log.warning("lane.lost", reason=self._lost)
-                await _pause(losses, stop)
+                await self._pause(losses, stop)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        """Keep up one membership, until `stop`, a renewal, or until the lane is lost."""
-        self._renewed.clear()
-        async with (
-            Membership(self._kafka) as membership,
-            first_of(stop, self._renewed) as leave,
-        ):
+        """Keep up one membership, until `stop`, or until the lane is lost."""
+        async with Membership(self._kafka) as membership:
             self._membership = membership
             try:
-                await race(membership.run(), self._own(membership, leave))
+                await race(membership.run(), self._own(membership, stop))
             finally:
                 self._membership = None
 
@@ -237,6 +240,12 @@ class Line:
             run=progress,
         )
 
+    async def _pause(self, losses: int, stop: asyncio.Event) -> None:
+        """Wait a little longer each time; a broker that is away is asked a few times a minute."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REJOIN_BACKOFF.delay(losses)):
+                await race(stop.wait(), self._rights.restored())
+
     def _end_offset(self, membership: Membership) -> int | None:
         """Give where the work ends: the topic's end, or the run's own."""
         if self._run is None or membership.end_offset is None:
@@ -282,10 +291,3 @@ async def _within(seconds: float) -> AsyncIterator[None]:
             yield
     except (KafkaError, TimeoutError) as error:
         raise LaneLost(f"the lane can't be opened within {seconds:g} s: {error!r}") from error
-
-
-async def _pause(losses: int, stop: asyncio.Event) -> None:
-    """Wait a little longer each time; a broker that is away is asked a few times a minute."""
-    waiter = asyncio.create_task(stop.wait())
-    await asyncio.wait([waiter], timeout=REJOIN_BACKOFF.delay(losses))
-    waiter.cancel()

@@ -1,8 +1,7 @@
 """A race: several things under way, of which the first to end ends the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,21 +36,3 @@ async def unless(stop: asyncio.Event, runner: Coroutine[Any, Any, T]) -> T | Non
 
     await race(run(), stop.wait())
     return given[0] if given else None
-
-
-@asynccontextmanager
-async def first_of(*events: asyncio.Event) -> AsyncIterator[asyncio.Event]:
-    """Give an event that is set as soon as one of these is, while the block lasts."""
-    first = asyncio.Event()
-
-    async def follow(event: asyncio.Event) -> None:
-        await event.wait()
-        first.set()
-
-    following = [asyncio.create_task(follow(event)) for event in events]
-    try:
-        yield first
-    finally:
-        for task in following:
-            task.cancel()
-        await asyncio.wait(following)

@@ -42,6 +42,7 @@ class Report:
         return {
             "models": Check(ok=True, detail=", ".join(self._services.catalog.names)),
             "kafka": _check(state.unheard),
+            "rights": _check(state.rights_missing),
             "group": _check(None if state.joined else state.lost or "joining"),
             "lane": _check(_lane_away(state)),
             "producer": _check(state.producer_down),

@@ -18,6 +18,8 @@ class LineState:
     """The same in one word."""
     lost: str | None = None
     """Why the last lane was lost, until the next one is open."""
+    rights_missing: str | None = None
+    """Which rights in Kafka we lack, and what grants them, as far as is known."""
     unheard: str | None = None
     """What of Kafka hasn't answered for longer than the session's time-out, if anything."""
     control_unheard: str | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from consumer.kafka.reader import AnyRecord
+from consumer.kafka.rights import to_read, to_transact, to_write
 from consumer.settings import KafkaSettings, S3Settings, load
 from producer_tools.cli.output import Format, FormatOption, Row, print_message, write_rows
 from producer_tools.cli.reading import reading
@@ -142,7 +143,7 @@ async def _read(
 ) -> list[tuple[Letter, "AnyRecord | None"]]:
     settings = load(KafkaSettings)
     topic = settings.dead_letter_topic
-    await find_line(settings, [topic])
+    await find_line(settings, to_read(topic))
     end = min(wanted.offsets.stop, await end_of_all(settings, topic))
     found: list[tuple[Letter, AnyRecord | None]] = []
     with reading() as show:
@@ -161,8 +162,16 @@ async def _redrive(wanted: Wanted, *, again: bool, execute: bool, output: Format
     async with AsyncExitStack() as opened:
         copier = None
         if execute:  # before all else: what an earlier one has in the air is over then
-            await find_line(settings, [settings.jobs_topic, settings.dead_letter_topic])
-            copier = await opened.enter_async_context(Copier(settings, transactional_id(settings)))
+            own = transactional_id(settings)
+            await find_line(
+                settings,
+                (
+                    *to_read(settings.jobs_topic, settings.dead_letter_topic),
+                    *to_write(settings.jobs_topic),
+                    *to_transact(own),
+                ),
+            )
+            copier = await opened.enter_async_context(Copier(settings, own))
         with reading() as show:
             redrive = Redrive(settings, load(S3Settings), wanted, again, show, photos)
             plan, known = await redrive.plan()

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from consumer.kafka.rights import Right, to_ask_group, to_read, to_transact, to_write
 from consumer.settings import KafkaSettings, load
 from producer_tools.cli.job_rows import moment
 from producer_tools.cli.output import Format, FormatOption, Row, print_message, write_rows
@@ -21,7 +22,7 @@ from producer_tools.replay.plan import Plan, plan_replay
 from producer_tools.replay.replay import Replay
 from producer_tools.replay.selection import Selection, before_now, find_offsets, read_time
 from producer_tools.view.tables import Shown
-from schemas.replay import check_replay_id, copier_id
+from schemas.replay import check_replay_id, copier_id, run_group
 
 app = typer.Typer(add_completion=False)
 T = TypeVar("T")
@@ -122,7 +123,7 @@ def _state(name: str) -> Shown:
 
 async def _dry_run(order: Order) -> int:
     settings = load(KafkaSettings)
-    await find_line(settings, [settings.jobs_topic, settings.status_topic])
+    await find_line(settings, _takes(settings))
     with reading() as show:
         plan = await _plan(settings, order, order.replay_id, show)
     settled = await settled_before(settings)
@@ -138,10 +139,13 @@ async def _execute(order: Order) -> int:
     settings = load(KafkaSettings)
     replay_id = order.replay_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     print_message(f"replay {replay_id}: with --replay-id {replay_id} it goes on where it stopped")
-    await find_line(settings, [settings.jobs_topic, settings.status_topic])
+    group = settings.consumer_group
+    name = copier_id(group, replay_id)
+    may_copy = to_transact(run_group(group, ""), prefixed=True, used=name)
+    await find_line(settings, (*_takes(settings), *to_write(settings.jobs_topic), *may_copy))
     async with AsyncExitStack() as opened:
         # Before all else: what an earlier one of this name has in the air is over then.
-        copier = Copier(settings, copier_id(settings.consumer_group, replay_id))
+        copier = Copier(settings, name)
         await opened.enter_async_context(copier)
         show = opened.enter_context(reading())
         plan = await _plan(settings, order, replay_id, show)
@@ -167,6 +171,11 @@ async def _plan(settings: KafkaSettings, order: Order, replay_id: str | None, sh
         in_state=in_state,
         progress=show("reading the jobs topic"),
     )
+
+
+def _takes(settings: KafkaSettings) -> tuple[Right, ...]:
+    """Give the rights that a plan takes."""
+    return (*to_ask_group(settings), *to_read(settings.status_topic))
 
 
 async def _pace(settings: KafkaSettings, order: Order, plan: Plan) -> Pace:

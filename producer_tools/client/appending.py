@@ -10,6 +10,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from consumer.kafka.rights import to_transact, to_write
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import open_producer, unreachable
 from schemas.job import Job
@@ -33,6 +34,11 @@ class Appender:
     def __init__(self, settings: KafkaSettings, *, seconds: float) -> None:
         self._settings = settings
         self._seconds = seconds
+        self._transactions = f"{settings.consumer_group}-gateway-"
+        self._takes = (
+            *to_write(settings.jobs_topic),
+            *to_transact(self._transactions, prefixed=True),
+        )
         self._single: AIOKafkaProducer | None = None
         self._batches: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
@@ -75,7 +81,7 @@ class Appender:
                 # Shielded: where a caller's time is over, the producer must not lose its count.
                 offset: int = (await asyncio.shield(sent)).offset
         except (KafkaError, TimeoutError) as error:
-            raise unreachable(self._settings, error) from error
+            raise unreachable(self._settings, error, *self._takes) from error
         return offset
 
     async def append_batch(self, jobs: Sequence[tuple[Job, Headers]]) -> list[int]:
@@ -92,7 +98,7 @@ class Appender:
                     return whole
                 await self._in_transaction.acquire()
         except (KafkaError, TimeoutError) as error:
-            raise unreachable(self._settings, error) from error
+            raise unreachable(self._settings, error, *self._takes) from error
         # A task of its own: an abort waits for Kafka, and the caller doesn't.
         appending = asyncio.create_task(self._append_batch(jobs), name="jobs.append")
         self._tasks.add(appending)
@@ -134,7 +140,7 @@ class Appender:
             self._batches = None
             await self._open_batches.aclose()
             if isinstance(error, KafkaError | TimeoutError):
-                raise unreachable(self._settings, error) from error
+                raise unreachable(self._settings, error, *self._takes) from error
             raise
 
     def _end_batch(self, appending: "asyncio.Task[list[int]]") -> None:
@@ -166,11 +172,11 @@ class Appender:
 
     async def _batch_producer(self) -> AIOKafkaProducer:
         if self._batches is None:
-            name = f"{self._settings.consumer_group}-gateway-{uuid.uuid4()}"
             self._batches = await self._open_batches.enter_async_context(
                 open_producer(
                     self._settings,
-                    transactional_id=name,
+                    *self._takes,
+                    transactional_id=f"{self._transactions}{uuid.uuid4()}",
                     transaction_timeout_ms=_TRANSACTION_SECONDS * 1000,
                 )
             )

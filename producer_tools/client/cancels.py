@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from aiokafka.errors import KafkaError
 
+from consumer.kafka.rights import to_transact, to_write
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import REACH_SECONDS, end_of_all, open_producer, unreachable
 from schemas.control import Cancel
@@ -39,8 +40,10 @@ async def write_cancels(
         Cancel(job_id=job_id, before_offset=end, requested_at=now, reason=reason)
         for job_id in job_ids
     ]
-    transaction = f"{settings.consumer_group}-cancel-{uuid.uuid4()}"
-    async with open_producer(settings, transactional_id=transaction) as producer:
+    transactions = f"{settings.consumer_group}-cancel-"
+    takes = (*to_write(settings.control_topic), *to_transact(transactions, prefixed=True))
+    name = f"{transactions}{uuid.uuid4()}"
+    async with open_producer(settings, *takes, transactional_id=name) as producer:
         try:
             async with asyncio.timeout(REACH_SECONDS), producer.transaction():
                 for cancel in cancels:
@@ -48,5 +51,5 @@ async def write_cancels(
                         settings.control_topic, cancel.write(), key=cancel.job_id.encode()
                     )
         except (KafkaError, TimeoutError) as error:
-            raise unreachable(settings, error) from error
+            raise unreachable(settings, error, *takes) from error
     return end

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumer.kafka.reader import Reader
+from consumer.kafka.rights import rights_of, to_write
 from consumer.settings import KafkaSettings, S3Settings
 from consumer.telemetry.tracing import NO_TRACING, Trace, Tracing
 from producer_tools.client.cancels import write_cancels
@@ -77,7 +78,7 @@ class Client:
             ServiceError: Kafka can't be reached, or a topic is missing.
         """
         async with AsyncExitStack() as opening:
-            await find_line(self._kafka, [self._kafka.jobs_topic, self._kafka.status_topic])
+            await find_line(self._kafka, rights_of("producer", self._kafka))
             self._reader = await opening.enter_async_context(open_reader(self._kafka))
             self._producer = await opening.enter_async_context(open_producer(self._kafka))
             await opening.enter_async_context(self._uploads)
@@ -206,7 +207,7 @@ class Client:
                 ]
                 records = [await future for future in sent]
         except (KafkaError, TimeoutError) as error:
-            raise unreachable(self._kafka, error) from error
+            raise unreachable(self._kafka, error, *to_write(topic)) from error
         for each, record in zip(run, records, strict=True):
             each.trace.note(messaging__kafka__offset=record.offset)
             each.trace.end()

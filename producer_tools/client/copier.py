@@ -15,6 +15,7 @@ from aiokafka.codec import gzip_encode
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from consumer.kafka.clients import MAX_REQUEST_BYTES
+from consumer.kafka.rights import to_transact, to_write
 from consumer.kafka.sizes import batch_bytes
 from consumer.kafka.topics import max_message_bytes
 from consumer.settings import KafkaSettings
@@ -56,6 +57,7 @@ class Copier:
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         self._settings = settings
         self._transactional_id = transactional_id
+        self._takes = (*to_write(settings.jobs_topic), *to_transact(transactional_id))
         self._opened = contextlib.AsyncExitStack()
         self._producer: AIOKafkaProducer
         self._limit = 0
@@ -70,6 +72,7 @@ class Copier:
         self._producer = await self._opened.enter_async_context(
             open_producer(
                 self._settings,
+                *self._takes,
                 transactional_id=self._transactional_id,
                 transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
                 max_batch_size=min(_BATCH_BYTES, self._limit),
@@ -109,7 +112,7 @@ class Copier:
                 " in place of this one"
             ) from error
         except (KafkaError, TimeoutError, AssertionError) as error:
-            raise unreachable(self._settings, error) from error
+            raise unreachable(self._settings, error, *self._takes) from error
 
     async def _send(self, records: Sequence[NewRecord]) -> list[int]:
         topic, rest = self._settings.jobs_topic, list(records)

@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.kafka.reader import AnyRecord, Reader
+from consumer.kafka.rights import subscriber_rights, to_read
 from consumer.settings import KafkaSettings
-from producer_tools.client.line import offsets, open_reader, unreachable
+from producer_tools.client.line import check_rights, offsets, open_reader, unreachable
 from producer_tools.errors import ServiceError
 from schemas import cloud_events
 from schemas.errors import InvalidMessage
@@ -87,7 +88,9 @@ async def follow(
         ServiceError: Kafka can't be reached, or doesn't answer any more.
     """
     partition = TopicPartition(settings.status_topic, 0)
+    takes = subscriber_rights(settings, group)
     async with open_reader(settings, group_id=group) as reader:
+        await check_rights(settings, reader, takes)
         start = await _start(settings, reader, partition, from_offset, grouped=group is not None)
         # No `await` between the two: aiokafka would choose an offset of its own.
         reader.assign([partition])
@@ -106,10 +109,11 @@ async def follow(
                     if group is not None:
                         await _commit(reader, partition, start)
         except KafkaError as error:
-            raise unreachable(settings, error) from error
+            raise unreachable(settings, error, *takes) from error
         finally:
             if group is not None:
-                await _commit(reader, partition, start)
+                with suppress(GroupAuthorizationFailedError):  # said already
+                    await _commit(reader, partition, start)
 
 
 async def _start(
@@ -215,6 +219,7 @@ async def between(settings: KafkaSettings, start: int, end: int) -> AsyncGenerat
         ServiceError: Kafka can't be reached, or doesn't answer any more.
     """
     partition = TopicPartition(settings.status_topic, 0)
+    takes = to_read(settings.status_topic)
     async with open_reader(settings) as reader:
         begin = await _start(settings, reader, partition, start, grouped=False)
         reader.assign([partition])
@@ -229,4 +234,4 @@ async def between(settings: KafkaSettings, start: int, end: int) -> AsyncGenerat
                     if event is not None:
                         yield Followed(record.offset, event)
         except KafkaError as error:
-            raise unreachable(settings, error) from error
+            raise unreachable(settings, error, *takes) from error

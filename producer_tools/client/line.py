@@ -10,10 +10,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from consumer.kafka.authorization import denied_right, missing_rights
 from consumer.kafka.clients import stop_consumer, stop_producer
 from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.connection import connection_options
 from consumer.kafka.reader import Reader
+from consumer.kafka.rights import Right, lacking, to_ask_group, to_read
 from consumer.kafka.topic_ids import topic_id
 from consumer.kafka.topics import HOW_TO_MEND
 from consumer.settings import KafkaSettings
@@ -36,8 +38,14 @@ class LineIdentity:
     """The topics that were asked for, and their ids. Brokers of before Kafka 3.1 have no ids."""
 
 
-def unreachable(settings: KafkaSettings, error: BaseException) -> ServiceError:
-    """Return the error of a Kafka that can't be used."""
+def unreachable(settings: KafkaSettings, error: BaseException, *takes: Right) -> ServiceError:
+    """Return the error of a Kafka that can't be used.
+
+    `takes`: the rights that what was tried takes, of which one may be missing.
+    """
+    denied = denied_right(error, takes)
+    if denied is not None:
+        return refused(settings, [denied])
     reason = str(error) or f"no answer within {REACH_SECONDS:g} s"
     return ServiceError(
         f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
@@ -45,18 +53,34 @@ def unreachable(settings: KafkaSettings, error: BaseException) -> ServiceError:
     )
 
 
-async def find_line(settings: KafkaSettings, topics: Sequence[str]) -> LineIdentity:
-    """Check that the topics exist, each with one partition, and return the line's identity.
+def refused(settings: KafkaSettings, missing: Sequence[Right]) -> ServiceError:
+    """Return the error of rights that are missing."""
+    return ServiceError(f"Kafka refuses us: {lacking(missing, settings)}")
+
+
+async def find_line(settings: KafkaSettings, rights: Sequence[Right]) -> LineIdentity:
+    """Check the rights, and that their topics exist, each with one partition.
 
     A client that asks for a topic by its name may create it, so this comes before all else.
 
+    Args:
+        settings: The line.
+        rights: What is about to be done.
+
+    Returns:
+        The line's identity.
+
     Raises:
-        ServiceError: Kafka can't be reached, or a topic is missing or has several partitions.
+        ServiceError: Kafka can't be reached or refuses us, or a topic is missing or has several
+            partitions.
     """
+    topics = list(dict.fromkeys(right.name for right in rights if right.kind == "topic"))
     admin = AIOKafkaAdminClient(**connection_options(settings))
     try:
         async with asyncio.timeout(REACH_SECONDS):
             await admin.start()
+            if missing := await missing_rights(admin._client, rights):
+                raise refused(settings, missing)
             cluster = await admin.describe_cluster()
             partitions = {
                 topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()
@@ -105,6 +129,21 @@ async def open_reader(settings: KafkaSettings, **options: Any) -> AsyncIterator[
         await stop_consumer(reader)
 
 
+async def check_rights(settings: KafkaSettings, reader: Reader, rights: Sequence[Right]) -> None:
+    """Return if we have the rights.
+
+    Raises:
+        ServiceError: One is missing, or Kafka doesn't answer.
+    """
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            missing = await missing_rights(reader._client, rights)
+    except (KafkaError, TimeoutError) as error:
+        raise unreachable(settings, error) from error
+    if missing:
+        raise refused(settings, missing)
+
+
 async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicPartition) -> range:
     """Return the offsets from the topic's first record to its end, as this reader sees them.
 
@@ -117,7 +156,7 @@ async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicParti
             first = (await reader.beginning_offsets([partition]))[partition]
             end = (await reader.end_offsets([partition]))[partition]
     except (KafkaError, TimeoutError) as error:
-        raise unreachable(settings, error) from error
+        raise unreachable(settings, error, *to_read(partition.topic)) from error
     return range(first, end)
 
 
@@ -161,14 +200,16 @@ async def end_of_all(settings: KafkaSettings, topic: str) -> int:
             end: int = (await reader.end_offsets([partition]))[partition]
             return end
     except (KafkaError, TimeoutError) as error:
-        raise unreachable(settings, error) from error
+        raise unreachable(settings, error, *to_read(topic)) from error
     finally:
         await stop_consumer(reader)
 
 
 @asynccontextmanager
-async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
-    """Open an idempotent producer.
+async def open_producer(
+    settings: KafkaSettings, *takes: Right, **options: Any
+) -> AsyncIterator[AIOKafkaProducer]:
+    """Open an idempotent producer; `takes`: the rights that its transactions take.
 
     Raises:
         ServiceError: Kafka can't be reached.
@@ -185,7 +226,7 @@ async def open_producer(settings: KafkaSettings, **options: Any) -> AsyncIterato
     except BaseException as error:
         await stop_producer(producer)
         if isinstance(error, KafkaError | TimeoutError):
-            raise unreachable(settings, error) from error
+            raise unreachable(settings, error, *takes) from error
         raise
     try:
         yield producer
@@ -268,4 +309,4 @@ async def _ask_coordinator(settings: KafkaSettings, ask: Callable[[], Awaitable[
                         raise
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
     except (KafkaError, TimeoutError) as error:
-        raise unreachable(settings, error) from error
+        raise unreachable(settings, error, *to_ask_group(settings)) from error

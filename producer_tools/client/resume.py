@@ -6,8 +6,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumer.errors import StartError
+from consumer.kafka.authorization import check_rights
 from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.connection import connection_options
+from consumer.kafka.rights import to_ask_group, to_write
 from consumer.settings import KafkaSettings
 from schemas.cloud_events import TOPIC_ID
 from schemas.control import RESUME_KEY, Resume
@@ -21,6 +23,8 @@ async def resume(settings: KafkaSettings) -> int | None:
     Raises:
         StartError: Kafka can't be reached, or refuses us.
     """
+    takes = (*to_ask_group(settings), *to_write(settings.control_topic))
+    await check_rights(settings, takes)
     try:
         committed = await read_committed_offset(settings, TopicPartition(settings.jobs_topic, 0))
         after = committed.halted_after

@@ -7,6 +7,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from consumer.kafka.reader import AnyRecord, Reader
+from consumer.kafka.rights import to_read
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import offsets, open_reader, unreachable
 from producer_tools.errors import ServiceError
@@ -40,7 +41,7 @@ async def offset_at(settings: KafkaSettings, topic: str, milliseconds: int) -> i
         try:
             found = (await reader.offsets_for_times({partition: milliseconds}))[partition]
         except KafkaError as error:
-            raise unreachable(settings, error) from error
+            raise unreachable(settings, error, *to_read(topic)) from error
     return None if found is None else int(found.offset)
 
 
@@ -68,7 +69,7 @@ async def scan(
                 reader.seek(partition, max(first, position))
                 continue
             except KafkaError as error:
-                raise unreachable(settings, error) from error
+                raise unreachable(settings, error, *to_read(topic)) from error
             for record in records:
                 if record.offset >= wanted.stop:
                     return

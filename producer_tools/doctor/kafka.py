@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 from consumer.errors import StartError
 from consumer.kafka import topics
+from consumer.kafka.authorization import ask_rights
 from consumer.kafka.connection import connection_options
 from consumer.kafka.diagnosis import named_credentials
-from consumer.kafka.rights import missing_rights
+from consumer.kafka.rights import principal, rights_of
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import group_members, halted_behind
 from producer_tools.doctor.certificates import certificate
@@ -79,16 +80,16 @@ def _refused(settings: KafkaSettings, error: BaseException) -> Finding:
 
 async def _look_at_rights(settings: KafkaSettings) -> AsyncIterator[Finding]:
     try:
-        missing = await missing_rights(settings)
+        missing = await ask_rights(settings, rights_of("consumer", settings))
     except StartError as error:
         yield warn("rights", str(error), topics.HOW_TO_MEND)
         return
     for right in missing:
-        say = wrong if right.fatal else warn
+        say = wrong if right.needed else warn
         yield say(
             "rights",
             f"no {right.operation} on {right.resource}",
-            f"grant {right.operation} on {right.resource} to the consumer's user",
+            right.command(principal=principal(settings), servers=settings.kafka_bootstrap_servers),
         )
     if not missing:
         yield good("rights", "all that a consumer needs")

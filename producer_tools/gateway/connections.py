@@ -27,11 +27,13 @@ class JoinedWrites:
 
     def write(self, data: bytes) -> None:
         """Send it before the loop turns to anything else that comes later."""
+        if len(self._waiting) + len(data) > _JOINED_BYTES:
+            self._flush()
+            self._transport.write(data)
+            return
         if data and not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting += data
-        if len(self._waiting) > _JOINED_BYTES:
-            self._flush()
 
     def close(self) -> None:
         """Send what waits, and close."""

@@ -70,6 +70,7 @@ class _Health:
 
     def _checks(self) -> dict[str, Check]:
         problems = {
+            "rights": self.parts.rights.missing,
             "view": self.parts.keeper.problem,
             "storage": self.parts.storage.problem,
             "spool": self.parts.spool.problem(),

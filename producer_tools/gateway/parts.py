@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.settings import KafkaSettings
 from producer_tools.client.appending import Appender
 from producer_tools.client.uploads import Uploads
@@ -32,6 +33,7 @@ class Parts:
     hub: Hub
     group: Group
     halts: Halts
+    rights: RightsWatch
     began_at: float
 
     @property
@@ -46,6 +48,7 @@ class Parts:
         self.hub.renew(kafka)
         self.group.renew(kafka)
         self.halts.renew(kafka)
+        self.rights.renew(kafka)
 
     def check_services(self) -> None:
         """Return if a photo could be queued now, as far as is known.

@@ -3,11 +3,15 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import structlog
 
+from consumer.kafka.authorization import check_rights_if_heard
 from consumer.kafka.connection import connection_options
+from consumer.kafka.rights import rights_of
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.settings import KafkaSettings, renewal
 from consumer.settings.renewal import RenewedGroup
 from consumer.stopping import stopped_by_signals
@@ -45,9 +49,11 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
-        StartError: The port can't be opened, or traces are wanted and can't be made.
+        StartError: The port can't be opened, traces are wanted and can't be made, or a right is
+            missing in Kafka.
         ModelError: A manifest is broken.
     """
+    await check_rights_if_heard(settings.kafka, rights_of("gateway", settings.kafka))
     stop = asyncio.Event()
     secrets = Secrets(settings.secrets())
     access = Access(settings.gateway.keys, settings.gateway.cors_allowed_origins)
@@ -98,11 +104,13 @@ async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> 
     )
     appender = await stack.enter_async_context(Appender(settings.kafka, seconds=SERVICE_SECONDS))
     keeper = Keeper(settings.kafka, settings.view.file)
-    storage, hub = Storage(uploads), Hub(settings.kafka)
+    storage, hub, group = Storage(uploads), Hub(settings.kafka), Group(settings.kafka)
+    rights = RightsWatch(settings.kafka, partial(rights_of, "gateway"))
     for name, work in (
         ("view", keeper.run()),
         ("storage", storage.run()),
         ("events", hub.run()),
+        ("rights", rights.run()),
     ):
         stack.push_async_callback(_ended, asyncio.create_task(work, name=f"gateway.{name}"))
     places = Places(keeper, jobs_topic=settings.kafka.jobs_topic, most=settings.line.queue_max_size)
@@ -124,8 +132,9 @@ async def _open(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> 
         ),
         appender=appender,
         hub=hub,
-        group=Group(settings.kafka),
+        group=group,
         halts=Halts(settings.kafka),
+        rights=rights,
         began_at=time.monotonic(),
     )
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from consumer.kafka.reader import AnyRecord, UnreadableRecord
+from consumer.kafka.rights import to_read
 from consumer.settings import KafkaSettings, S3Settings
 from producer_tools.client.copier import MOST_BYTES, MOST_RECORDS, Copier, NewRecord
 from producer_tools.client.line import end_of_all, find_line
@@ -53,7 +54,7 @@ class Redrive:
             ServiceError: Kafka can't be reached, or a topic is missing.
         """
         settings = self.settings
-        await find_line(settings, [settings.jobs_topic, settings.dead_letter_topic])
+        await find_line(settings, to_read(settings.jobs_topic, settings.dead_letter_topic))
         letters, later = await self._read_letters()
         known = await self._known(letters, later)
         plan = plan_redrive(letters, known, again=self.again, codes=self.wanted.codes)

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from consumer.kafka.committed import read_committed_offset
 from consumer.kafka.reader import Reader
+from consumer.kafka.rights import to_read
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import (
     LineIdentity,
@@ -113,7 +114,7 @@ class Folder:
 
     async def _identify(self) -> None:
         """Find out which line this is."""
-        line = await find_line(self._settings, tuple(self._partitions))
+        line = await find_line(self._settings, to_read(*self._partitions))
         jobs, status, control = self._partitions
         self._topics = LineTopics(jobs, status, control, jobs_id=line.topics[jobs])
         self._identity = identity(line, self._settings.consumer_group)
@@ -236,7 +237,7 @@ class Folder:
             await self._seek()
             return {}
         except KafkaError as error:
-            raise unreachable(self._settings, error) from error
+            raise unreachable(self._settings, error, *to_read(*_topics_of(error))) from error
         for partition in partitions:
             answered_at = self._reader.last_poll_timestamp(partition)
             if answered_at is not None and time.time() - answered_at / 1000 > _SILENT_SECONDS:
@@ -315,3 +316,8 @@ class Folder:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _topics_of(error: KafkaError) -> list[str]:
+    """Give the topics that an error of aiokafka's names."""
+    return [name for name in error.args if isinstance(name, str)]

@@ -13,6 +13,7 @@ from typing import Protocol, Self, TypeVar
 from aiokafka import TopicPartition
 
 from consumer.kafka.reader import Reader
+from consumer.kafka.rights import to_read
 from consumer.settings import KafkaSettings
 from producer_tools.client.line import ends, find_line, open_reader
 from producer_tools.client.renewal import Renewal
@@ -180,7 +181,7 @@ class WatchedView:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             opening.callback(self._thread.shutdown)
-            line = await find_line(self._settings, self._names)
+            line = await find_line(self._settings, to_read(*self._names))
             self._connection = await self._open_file()
             opening.push_async_callback(self._run, self._connection.close)
             found = await self._run(partial(identity_of, self._connection))

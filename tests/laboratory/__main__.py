@@ -18,7 +18,7 @@ import typer
 
 from producer_tools.local.errors import LocalStackError
 from producer_tools.local.stack import LocalStack
-from tests.laboratory import replays, results
+from tests.laboratory import replays, results, rights, sessions, upgrade
 from tests.laboratory.cluster import ClusterStack
 from tests.laboratory.planted import PLANTED
 from tests.laboratory.proxied import ProxiedStack
@@ -28,6 +28,9 @@ from tests.laboratory.schedule import SCHEDULES, Fault, draw, endless
 
 Asked = dict[str, Any]
 """A run's options, by name: in a file of recorded runs they identify a run."""
+
+_OWN = (replays.SCHEDULE, rights.SCHEDULE, sessions.SCHEDULE, upgrade.SCHEDULE)
+"""Schedules that are programs of their own."""
 
 
 def main(
@@ -39,7 +42,8 @@ def main(
         float | None, typer.Option(help="Strike for so long, submitting all the while.")
     ] = None,
     schedule: Annotated[
-        str, typer.Option(help=f"One of {', '.join((*SCHEDULES, replays.SCHEDULE))}.")
+        str,
+        typer.Option(help=f"One of {', '.join((*SCHEDULES, replays.SCHEDULE, rights.SCHEDULE))}."),
     ] = "mixed",
     poisoned: Annotated[int | None, typer.Option(help="Bad records; none: 4 in 100.")] = None,
     outage: Annotated[float, typer.Option(help="Seconds that S3 or the callback is away.")] = 5.0,
@@ -47,6 +51,9 @@ def main(
         bool,
         typer.Option("--planted", help="Plant faults in the consumer: are they caught?"),
     ] = False,
+    before: Annotated[
+        str, typer.Option(help="Of `upgrade`: the commit of the version before.")
+    ] = "HEAD~1",
     folder: Annotated[Path | None, typer.Option(help="Keep logs and data here.")] = None,
     results_file: Annotated[
         Path | None,
@@ -63,6 +70,12 @@ def main(
             for each in range(first, first + runs)
         ]
         sys.exit(0 if all(each_holds) else 1)
+    if schedule == rights.SCHEDULE:
+        sys.exit(0 if _rights(folder) else 1)
+    if schedule == sessions.SCHEDULE:
+        sys.exit(0 if _sessions(60 * (minutes or 10), folder) else 1)
+    if schedule == upgrade.SCHEDULE:
+        sys.exit(0 if _upgrade(first, records, before, folder) else 1)
     if planted:
         plans: list[Asked] = [{"seed": first, "planted": name} for name in PLANTED]
     else:
@@ -100,6 +113,44 @@ def _replays(seed: int, records: int, folder: Path | None) -> bool:
         with LocalStack(folder=place / "stack") as stack:
             verdicts = asyncio.run(replays.run(stack, folder=place, seed=seed, records=records))
     print(f"seed {seed}:", *verdicts, sep="\n", flush=True)
+    return all(verdict.holds for verdict in verdicts)
+
+
+def _rights(folder: Path | None) -> bool:
+    """Take each right from each role, and print the verdicts."""
+    with tempfile.TemporaryDirectory(prefix="maskline-rights-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            verdicts = asyncio.run(rights.run(stack, folder=place))
+    fails = sum(not verdict.holds for verdict in verdicts)
+    print(f"{len(verdicts) - fails} of {len(verdicts)} hold")
+    return not fails
+
+
+def _sessions(seconds: float, folder: Path | None) -> bool:
+    """Serve while sessions end and secrets are replaced, and print what came of it."""
+    with tempfile.TemporaryDirectory(prefix="maskline-sessions-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            served = asyncio.run(
+                sessions.run(stack, folder=place, session_seconds=60, seconds=seconds, every=0.5)
+            )
+    print(*served, sep="\n", flush=True)
+    return not any(one.wrong or one.lanes_lost for one in served)
+
+
+def _upgrade(seed: int, records: int, before: str, folder: Path | None) -> bool:
+    """Upgrade from the version before, and back, and print the verdicts."""
+    with tempfile.TemporaryDirectory(prefix="maskline-upgrade-") as temporary:
+        place = folder or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        with LocalStack(folder=place / "stack") as stack:
+            verdicts = asyncio.run(
+                upgrade.run(stack, folder=place, seed=seed, records=records, before=before)
+            )
+    print(f"from {before} and back:", *verdicts, sep="\n", flush=True)
     return all(verdict.holds for verdict in verdicts)
 
 

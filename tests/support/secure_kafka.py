@@ -2,15 +2,23 @@
 
 import base64
 import json
+import ssl
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from producer_tools.local import ports
 from producer_tools.local.kafka.broker import COMMON_PROPERTIES, Kafka
 from tests.support.certificates import Authority
 
-PASSWORDS = {"admin": "admin-password", "operator": "operator-password"}
+PASSWORDS = {
+    name: f"{name}-password"
+    for name in (
+        "admin", "consumer", "gateway", "operator", "topic-creator", "producer", "subscriber",
+        "replayer",
+    )
+}  # fmt: skip
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -67,6 +75,33 @@ class SecureKafka(Kafka):
         if first:
             self._set_up(properties)
         return self._java("kafka.Kafka", str(properties))
+
+    def client_context(self) -> ssl.SSLContext:
+        """What a client trusts that has no certificate of its own."""
+        return ssl.create_default_context(cafile=self.authority.file)
+
+    def admin_options(self) -> dict[str, Any]:
+        """Give the arguments of a client that may do all, and whose session has no end."""
+        pair = self.folder / "admin.pem"
+        pair.write_bytes(self.authority.pair("admin"))
+        context = self.client_context()
+        context.load_cert_chain(pair)
+        return {
+            "bootstrap_servers": self.address("mtls"),
+            "security_protocol": "SSL",
+            "ssl_context": context,
+        }
+
+    def environment_of(self, user: str) -> dict[str, str]:
+        """Kafka's settings of a user that logs in by SCRAM."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.address("scram"),
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA_USERNAME": user,
+            "KAFKA_PASSWORD": PASSWORDS[user],
+            "KAFKA_CA_FILE": str(self.authority.file),
+        }
 
     def address(self, way: str) -> str:
         """The address for clients that log in by `scram`, `mtls` or `oauth`."""

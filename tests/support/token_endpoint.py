@@ -11,10 +11,11 @@ CLIENT, SECRET = "maskline", "client-secret-of-tests"
 
 
 class TokenEndpoint(Receiver):
-    """Gives tokens of `principal` that live `seconds` to the client that knows `SECRET`."""
+    """Gives tokens of `principal` that live `seconds` to the client that knows `secret`."""
 
     def __init__(self, *, principal: str = "admin", seconds: float = 60) -> None:
         super().__init__()
+        self.secret = SECRET
         self.principal, self.seconds = principal, seconds
 
     def answer_to(self, request: Seen) -> bytes | Behaviour:
@@ -22,7 +23,7 @@ class TokenEndpoint(Receiver):
         if self.answers:
             return self.answers.popleft()
         form = parse_qs(request.body.decode())
-        basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        basic = base64.b64encode(f"{CLIENT}:{self.secret}".encode()).decode()
         if request.headers["Authorization"] != f"Basic {basic}":
             return reply(401, json.dumps({"error": "invalid_client"}).encode())
         if form.get("grant_type") != ["client_credentials"]:

@@ -7,8 +7,10 @@ import pytest
 
 from consumer.errors import LaneLost, StartError
 from consumer.job.services import Services
+from consumer.kafka.rights_watch import RightsWatch
 from consumer.line import line as line_module
 from consumer.line.line import Line
+from consumer.line.run import Run
 from consumer.line.throughput import Throughput
 from consumer.settings import KafkaSettings, LineSettings
 from consumer.telemetry.metrics import Metrics
@@ -19,9 +21,10 @@ class Broken:
 
     reasons: list[Exception]
     stop: asyncio.Event
+    groups: list[str]
 
-    def __init__(self, _: KafkaSettings) -> None:
-        pass
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self.groups.append(kafka.consumer_group)
 
     async def __aenter__(self) -> Self:
         """Fail, for the last time with the end of the process."""
@@ -37,9 +40,9 @@ class Broken:
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> type[Broken]:
     """Stands in for the membership; joining again takes no time."""
-    Broken.stop = asyncio.Event()
+    Broken.stop, Broken.groups = asyncio.Event(), []
     monkeypatch.setattr(line_module, "Membership", Broken)
-    monkeypatch.setattr(line_module, "_pause", no_pause)
+    monkeypatch.setattr(Line, "_pause", no_pause)
     return Broken
 
 
@@ -65,13 +68,32 @@ async def test_what_only_a_person_can_mend_ends_the_process(broken: type[Broken]
         await line.run(broken.stop)
 
 
-def make_line() -> tuple[Line, Metrics]:
+async def test_a_replay_run_whose_secrets_change_stays_in_its_group(broken: type[Broken]) -> None:
+    """The settings that it is given have that group already."""
+    broken.reasons = [LaneLost("fenced")]
+    run = Run("r1", range(1))
+    settings = run.settings(KafkaSettings())
+    line, _ = make_line(run)
+    line.renew(settings)
+    await line.run(broken.stop)
+    assert broken.groups == [settings.consumer_group]
+
+
+def make_line(run: Run | None = None) -> tuple[Line, Metrics]:
     """Make a line that has no job to do, and what counts its lanes."""
     metrics = Metrics()
     services = Services.__new__(Services)
-    line = Line(KafkaSettings(), LineSettings(), services=services, throughput=Throughput(metrics))
+    kafka = KafkaSettings()
+    line = Line(
+        kafka,
+        LineSettings(),
+        services=services,
+        throughput=Throughput(metrics),
+        rights=RightsWatch(kafka, lambda _: ()),
+        run=run,
+    )
     return line, metrics
 
 
-async def no_pause(_losses: int, _stop: asyncio.Event) -> None:
+async def no_pause(_line: Line, _losses: int, _stop: asyncio.Event) -> None:
     """Go on."""

@@ -1,0 +1,40 @@
+"""The files of an image that no part of its bill has brought."""
+
+import csv
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.supply.bill import site_folders
+from tests.supply.debian import files_of_packages
+
+_MADE = re.compile(
+    r"/(etc|var|run|dev|proc|sys|tmp)/"  # settings and states, which packages' scripts make
+    r"|/venv/(pyvenv\.cfg|lib64|bin/(python[0-9.]*|[Aa]ctivate.*))$"  # Python's venv
+    r"|/venv/lib/python[0-9.]+/site-packages/maskline\.pth$"  # ours, by the Dockerfile
+    r"|/usr/local/"  # where an image of Python's has Python itself
+    r"|/usr/bin/python$|/(usr/)?lib/ssl/|/usr/share/ca-certificates/|/usr/lib/locale/"
+    r"|/usr/(share|lib)/.*\.(cache|pyc)$|/__pycache__/|\.dist-info/"
+)
+
+
+def unnamed_files(root: Path) -> list[str]:
+    """Give the paths of files that neither Debian's nor Python's packages have brought."""
+    named = files_of_packages(root) | set(_files_of_python(root))
+    return sorted(path for path in _files(root) if path not in named and not _MADE.search(path))
+
+
+def _files(root: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            yield f"/{(Path(folder) / name).relative_to(root)}"
+
+
+def _files_of_python(root: Path) -> Iterator[str]:
+    """Give what the packages' own records name."""
+    for site in site_folders(root):
+        for record in site.glob("*.dist-info/RECORD"):
+            with record.open(newline="") as lines:
+                for path, *_ in csv.reader(lines):
+                    yield f"/{os.path.relpath(site / path, root)}"
