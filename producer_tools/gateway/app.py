@@ -62,18 +62,18 @@ def make_app(
     ):
         app.include_router(router)
 
-    def refusal(refused: Refused) -> Response:
-        return refused.response(secrets.hide)
+    def refusal(error: Exception) -> Response | None:
+        if isinstance(error, StartError):  # a file of Kafka's has gone: it waits for mending
+            error = unavailable(str(error))
+        return error.response(secrets.hide) if isinstance(error, Refused) else None
 
     async def refuse(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)  # noqa: S101 - for the type
-        return refusal(error)
-
-    async def wait_for_mending(_request: Request, error: Exception) -> Response:
-        return unavailable(str(error)).response(secrets.hide)
+        response = refusal(error)
+        assert response is not None  # noqa: S101 - for the type
+        return response
 
     app.add_exception_handler(Refused, refuse)
-    app.add_exception_handler(StartError, wait_for_mending)  # a file of Kafka's has gone
+    app.add_exception_handler(StartError, refuse)
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse_path)
     app.add_exception_handler(Exception, _own_up)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from producer_tools.gateway.refusal import Refused
-
 _NAME = "{job_id}"
 
 
@@ -38,10 +36,10 @@ class Direct:
         app: ASGIApp,
         calls: Sequence[DirectCall],
         *,
-        refuse: Callable[[Refused], Response],
+        refuse: Callable[[Exception], Response | None],
         own_up: Callable[[], Response],
     ) -> None:
-        """`refuse` and `own_up` make the answers of refusals, and of faults of ours."""
+        """`refuse` makes the answer of a refusal, and None of others; `own_up` that of a fault."""
         self._app = app
         self._calls = calls
         self._refuse = refuse
@@ -63,9 +61,10 @@ class Direct:
     ) -> None:
         try:
             response = await call.answer(name)
-        except Refused as refused:
-            response = self._refuse(refused)
-        except Exception:
-            await self._own_up()(scope, receive, send)
-            raise  # the guard writes it into the log
+        except Exception as error:
+            refusal = self._refuse(error)
+            if refusal is None:
+                await self._own_up()(scope, receive, send)
+                raise  # the guard writes it into the log
+            response = refusal
         await response(scope, receive, send)

@@ -36,7 +36,7 @@ def client_of() -> httpx.AsyncClient:
     direct = Direct(
         app,
         [DirectCall(PATH, say)],
-        refuse=lambda refused: refused.response(),
+        refuse=lambda error: error.response() if isinstance(error, Refused) else None,
         own_up=lambda: Response("ours", status_code=500),
     )
     transport = httpx.ASGITransport(direct, raise_app_exceptions=False)
