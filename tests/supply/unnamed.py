@@ -11,7 +11,9 @@ from tests.supply.debian import files_of_packages
 
 _MADE = re.compile(
     r"/(etc|var|run|dev|proc|sys|tmp)/"  # settings and states, which packages' scripts make
-    r"|/venv/(pyvenv\.cfg|lib64|bin/(python[0-9.]*|[Aa]ctivate.*))$"  # Python's venv
+    r"|/root/\.(bashrc|profile)$|/usr/share/info/dir$"
+    r"|/venv/(\.gitignore|pyvenv\.cfg|lib64|bin/(python[0-9.]*|[Aa]ctivate.*))$"  # Python's venv
+    r"|/app/bin/maskline$"  # ours: with --target pip notes scripts elsewhere
     r"|/venv/lib/python[0-9.]+/site-packages/maskline\.pth$"  # ours, by the Dockerfile
     r"|/usr/local/"  # where an image of Python's has Python itself
     r"|/usr/bin/python$|/(usr/)?lib/ssl/|/usr/share/ca-certificates/|/usr/lib/locale/"
@@ -27,8 +29,10 @@ def unnamed_files(root: Path) -> list[str]:
 
 def _files(root: Path) -> Iterator[str]:
     for folder, _, names in os.walk(root):
-        for name in names:
-            yield f"/{(Path(folder) / name).relative_to(root)}"
+        for file in (Path(folder) / name for name in names):
+            # What Debian's alternatives choose among its packages' programs is a link there.
+            if not (file.is_symlink() and str(file.readlink()).startswith("/etc/alternatives/")):
+                yield f"/{file.relative_to(root)}"
 
 
 def _files_of_python(root: Path) -> Iterator[str]:
