@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -198,7 +199,7 @@ def _draw_worst(drawn: dict[str, list[Case]], folder: Path) -> None:
             Shown(case.image, (case.truth, case.classes), f"{case.name} {case.score:.2f}")
             for case in worst
         ]
-        sheet({"": shown}, columns=3).save(folder / f"{kind.replace(' ', '-')}.png")
+        sheet({"": shown}, columns=3).save(folder / _file_name(kind))
 
 
 def _draw_before(drawn: dict[str, list[Case]], before: Judge, after: Judge, folder: Path) -> None:
@@ -213,7 +214,12 @@ def _draw_before(drawn: dict[str, list[Case]], before: Judge, after: Judge, fold
         shown = [
             Shown(image, (before.guess(image), classes), name) for name, image, classes in triples
         ]
-        sheet({"": shown}, columns=3).save(folder / f"{kind.replace(' ', '-')}.png")
+        sheet({"": shown}, columns=3).save(folder / _file_name(kind))
+
+
+def _file_name(kind: str) -> str:
+    """A sheet's file: a kind's words, without commas and quotes."""
+    return "-".join(re.findall(r"\w+", kind)) + ".png"
 
 
 def _spread(cases: list[Case]) -> list[Case]:
