@@ -1,7 +1,7 @@
 """The service: opens what jobs need, runs the line, closes all of it in reverse."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -61,9 +61,11 @@ async def consume(
         StartError: it can't start. The message names the remedy.
         LaneHalted: the replay run has halted. The message says why.
     """
-    kafka = settings.kafka if run is None else run.settings(settings.kafka)
-    rights = partial(rights_of, "consumer") if run is None else run_rights
+    kafka = settings.kafka
+    rights: Callable[[KafkaSettings], Sequence[Right]] = partial(rights_of, "consumer")
     if run is not None:
+        kafka = run.settings(kafka)
+        rights = partial(run_rights, line_group=settings.kafka.consumer_group)
         await check_kafka(kafka, rights(kafka), dead_letters=False)
         await check_run(kafka, run)
     tracing = open_tracing(settings.tracing, kafka, replays=run is not None)

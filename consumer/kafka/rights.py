@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from consumer.settings import KafkaSettings
+from schemas.replay import run_group
 
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["topic", "group", "transactional id"]
@@ -86,13 +87,13 @@ def rights_of(role: Role, settings: KafkaSettings) -> tuple[Right, ...]:
     return _RIGHTS[role](settings)
 
 
-def run_rights(settings: KafkaSettings) -> tuple[Right, ...]:
-    """Give what one replay run needs; `settings` are the run's own, with its group."""
-    group = settings.consumer_group
+def run_rights(settings: KafkaSettings, *, line_group: str) -> tuple[Right, ...]:
+    """Give what one replay run of the line needs; `settings` are the run's own, with its group."""
+    runs, group = run_group(line_group, ""), settings.consumer_group
     return (
         *_serving(settings),
-        Right("READ", "group", group),
-        Right("WRITE", "transactional id", f"{group}-{settings.jobs_topic}-0"),
+        Right("READ", "group", runs, prefixed=True, used=group),
+        *to_transact(runs, prefixed=True, used=f"{group}-{settings.jobs_topic}-0"),
     )
 
 
@@ -149,7 +150,7 @@ def _consumer(settings: KafkaSettings) -> tuple[Right, ...]:
 
 
 def _replayer(settings: KafkaSettings) -> tuple[Right, ...]:
-    runs = f"{settings.consumer_group}-replay-"
+    runs = run_group(settings.consumer_group, "")
     return (
         *_serving(settings),
         Right("READ", "group", runs, prefixed=True),

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from consumer.kafka.authorization import check_rights_if_heard
-from consumer.kafka.connection import connection_options
+from consumer.kafka.connection import connection_options, replace_login
 from consumer.kafka.rights import rights_of
 from consumer.kafka.rights_watch import RightsWatch
 from consumer.settings import KafkaSettings, renewal
@@ -147,6 +147,9 @@ async def _renew(
     certificates = (kafka.kafka_ca_file, kafka.kafka_cert_file, kafka.kafka_key_file)
 
     def renew_kafka(renewed: KafkaSettings) -> None:
+        nonlocal kafka
+        replace_login(kafka, renewed)  # also for what is finished as it began
+        kafka = renewed
         parts.renew(renewed)
         cancels.renew(renewed)
 

@@ -146,7 +146,10 @@ def _parts(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _lost(rendered: Any, found: Any, where: str) -> Iterator[str]:
-    """Say which of what is rendered isn't there. The server adds, and writes numbers as text."""
+    """Say which of what is rendered isn't there.
+
+    The server adds fields, and to the end of lists, and it writes numbers as text.
+    """
     if isinstance(rendered, dict):
         for key, value in rendered.items():
             if value in (None, {}, []):
@@ -156,10 +159,10 @@ def _lost(rendered: Any, found: Any, where: str) -> Iterator[str]:
             else:
                 yield from _lost(value, found[key], f"{where}.{key}")
     elif isinstance(rendered, list):
-        if not isinstance(found, list) or len(found) != len(rendered):
+        if not isinstance(found, list) or len(found) < len(rendered):
             yield where
         else:
-            for number, (value, other) in enumerate(zip(rendered, found, strict=True)):
+            for number, (value, other) in enumerate(zip(rendered, found, strict=False)):
                 yield from _lost(value, other, f"{where}[{number}]")
     elif str(rendered) != str(found):
         yield f"{where}: {rendered!r} became {found!r}"
