@@ -1,8 +1,8 @@
 """Makes an int8 copy of a model: `python -m training.quantise --data DIR --model FILE --out FILE`.
 
 Static, QDQ, a scale per output channel, calibrated on training photos of street fashion and, with
-`--people`, on as many of people and places. `training.evaluate --weights` judges the copy;
-`maskline models check` times it.
+`--people`, on as many of people and places. Logits, gate and what follows them stay floats.
+`training.evaluate --weights` judges the copy; `maskline models check` times it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -44,6 +45,18 @@ def _spread(folder: Path, names: list[str], count: int) -> list[Path]:
     return [folder / "photos" / f"{name}.jpg" for name in chosen]
 
 
+def _last(graph: onnx.GraphProto) -> list[str]:
+    """The nodes that give the logits and the gate, and all that follow them."""
+    reached: set[str] = set()
+    names = []
+    for node in graph.node:
+        gives = node.op_type == "Conv" and node.name.startswith(("/logits", "/gate"))
+        if gives or not reached.isdisjoint(node.input):
+            reached.update(node.output)
+            names.append(node.name)
+    return names
+
+
 def main() -> None:
     """Prepare the graph, calibrate, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,6 +81,7 @@ def main() -> None:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=_last(onnx.load(ready).graph),
             reduce_range=True,  # 7-bit weights: no saturation on processors without VNNI
         )
 
