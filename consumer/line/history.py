@@ -52,6 +52,28 @@ async def read_history(settings: KafkaSettings, jobs: TopicPartition) -> History
         await stop_consumer(reader)
 
 
+async def read_settled(settings: KafkaSettings, jobs: TopicPartition, *, place: int) -> History:
+    """Read from `place` in the status topic on how far the group has settled since."""
+    reader = Reader(
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        **connection_options(settings),
+    )
+    try:
+        await reader.start()
+        status = TopicPartition(settings.status_topic, 0)
+        ends = [
+            record
+            async for record in read_to_end(reader, status, start=place)
+            if _is_of(settings.consumer_group, record) and _is_terminal(record)
+        ]
+    finally:
+        await stop_consumer(reader)
+    last = _last_settled(reversed(ends), jobs)
+    return History(None, place) if last is None else History(last[0], place, last[1])
+
+
 async def _search(reader: Reader, settings: KafkaSettings, jobs: TopicPartition) -> History:
     status = TopicPartition(settings.status_topic, 0)
     first = (await reader.beginning_offsets([status]))[status]

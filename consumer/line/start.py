@@ -1,13 +1,13 @@
 """Where a lane starts: after the last settled record, or at the operator's `--from-offset`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.errors import LaneHalted, StartError
 from consumer.kafka.committed import read_committed_offset
-from consumer.line.history import read_history
+from consumer.line.history import read_history, read_settled
 from consumer.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -115,7 +115,25 @@ async def _find_left(settings: KafkaSettings, jobs: TopicPartition) -> tuple[_Le
     left = _Left(
         committed.offset, kept.bookmark, kept.topic_id, kept.failures, committed.halted_after
     )
+    if kept.bookmark is not None:  # the line's own commit, and not a reset by Kafka's tools
+        left = await _not_behind(left, settings, jobs, place=kept.bookmark)
     return left, committed.topic_id
+
+
+async def _not_behind(
+    left: _Left, settings: KafkaSettings, jobs: TopicPartition, *, place: int
+) -> _Left:
+    """Go on behind the last terminal event, should the committed offset be older than it.
+
+    They are committed together. Once, after a broker had stood still, its coordinator gave an
+    offset of before the last transaction (docs/adr/0040-the-status-topic-is-asked-too.md).
+    """
+    history = await read_settled(settings, jobs, place=place)
+    same_topic = history.topic_id == left.topic_id
+    if history.settled is None or not same_topic or history.settled <= (left.settled or 0):
+        return left
+    log.warning("line.offset_behind", offset=left.settled, settled=history.settled)
+    return replace(left, settled=history.settled, halted_after=None)
 
 
 def _chosen(start: int, left: _Left, topic: _Topic) -> Start:

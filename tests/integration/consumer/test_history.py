@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from consumer.kafka.reader import Reader
 from consumer.line import history
@@ -13,7 +16,9 @@ from consumer.line.ledger import Ledger
 from consumer.settings import KafkaSettings, load
 from schemas.status import Source, State, StatusEvent, cloud_event_headers
 from tests.support.bench import Bench
+from tests.support.consumer_process import until
 from tests.support.line_names import LineNames
+from tests.support.topics import committed_offset
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +82,40 @@ async def test_an_empty_status_topic_has_no_history(
     """The first start of a line."""
     del producer
     assert await read_history(load(KafkaSettings), jobs(bench)) == History(None, 0)
+
+
+@pytest.mark.parametrize("by_ourselves", [True, False])
+async def test_a_committed_offset_older_than_the_events_ends_no_record_twice(
+    bench: Bench, admin: AIOKafkaAdminClient, *, by_ourselves: bool
+) -> None:
+    """Unless a person set it back: Kafka's tools leave out what we keep with it."""
+    photo = bench.put_photo()
+    consumer = bench.start()
+    for number in range(4):
+        await bench.submit(f"job-{number}", photo)
+        await bench.terminal_events(number + 1)
+        if number == 1:
+            await until(partial(is_settled_to, bench, admin, 2), "the offset is seen")
+            older = (await admin.list_consumer_group_offsets(bench.line.group))[jobs(bench)]
+    await consumer.end()
+    kept = older if by_ourselves else OffsetAndMetadata(2, "")
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bench.bootstrap, group_id=bench.line.group, enable_auto_commit=False
+    ) as other:
+        other.assign([jobs(bench)])
+        await other.commit({jobs(bench): kept})
+
+    consumer = bench.start()
+    await bench.submit("job-4", photo)
+    expected = [0, 1, 2, 3, 4] if by_ourselves else [0, 1, 2, 3, 2, 3, 4]
+    events = await bench.terminal_events(len(expected))
+    assert [event["source"]["offset"] for event in events] == expected
+    assert bool(consumer.entries("line.offset_behind")) is by_ourselves
+
+
+async def is_settled_to(bench: Bench, admin: AIOKafkaAdminClient, offset: int) -> bool:
+    """Whether this offset is the committed one."""
+    return await committed_offset(admin, bench.line.group, bench.line.jobs) == offset
 
 
 async def write(
