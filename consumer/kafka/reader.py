@@ -6,7 +6,7 @@ name is no UTF-8. Every reader of ours is a `Reader`, which does neither
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
@@ -79,6 +79,14 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
         fetcher.PartitionRecords = BoundedRecords
         fetcher.FetchResult = BoundedResult
         super().__init__(*topics, **options)
+
+    async def learn_leaders(self, partitions: Iterable[TopicPartition]) -> None:
+        """Learn which brokers lead these partitions, before they are asked.
+
+        Of a partition that is new to it aiokafka learns the leader, too, but then waits for 0.1 s.
+        """
+        topics = {partition.topic for partition in partitions}
+        await asyncio.gather(*map(self._client.add_topic, topics))
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None

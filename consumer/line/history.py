@@ -47,6 +47,7 @@ async def read_history(settings: KafkaSettings, jobs: TopicPartition) -> History
     )
     try:
         await reader.start()
+        await reader.learn_leaders([TopicPartition(settings.status_topic, 0)])
         return await _search(reader, settings, jobs)
     finally:
         await stop_consumer(reader)
@@ -63,6 +64,7 @@ async def read_settled(settings: KafkaSettings, jobs: TopicPartition, *, place: 
     try:
         await reader.start()
         status = TopicPartition(settings.status_topic, 0)
+        await reader.learn_leaders([status])
         ends = [
             record
             async for record in read_to_end(reader, status, start=place)

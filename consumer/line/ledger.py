@@ -107,6 +107,7 @@ class Ledger:
         )
         try:
             await reader.start()
+            await reader.learn_leaders([status])
             end = (await reader.end_offsets([status]))[status]
             if place is not None:
                 heard: int | None = None

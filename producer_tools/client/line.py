@@ -152,7 +152,7 @@ async def offsets(settings: KafkaSettings, reader: Reader, partition: TopicParti
     """
     try:
         async with asyncio.timeout(REACH_SECONDS):
-            await _learn_leaders(reader, [partition])
+            await reader.learn_leaders([partition])
             first = (await reader.beginning_offsets([partition]))[partition]
             end = (await reader.end_offsets([partition]))[partition]
     except (KafkaError, TimeoutError) as error:
@@ -170,20 +170,11 @@ async def ends(
     """
     try:
         async with asyncio.timeout(REACH_SECONDS):
-            await _learn_leaders(reader, partitions)
+            await reader.learn_leaders(partitions)
             found: dict[TopicPartition, int] = await reader.end_offsets(list(partitions))
     except (KafkaError, TimeoutError) as error:
         raise unreachable(settings, error) from error
     return found
-
-
-async def _learn_leaders(reader: Reader, partitions: Collection[TopicPartition]) -> None:
-    """Have a reader know which brokers lead partitions, before it asks them.
-
-    Of a partition that is new to it aiokafka learns the leader, too, but then waits for 0.1 s.
-    """
-    client = reader._client
-    await asyncio.gather(*(client.add_topic(partition.topic) for partition in partitions))
 
 
 async def end_of_all(settings: KafkaSettings, topic: str) -> int:
