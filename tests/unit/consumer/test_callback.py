@@ -13,6 +13,7 @@ from consumer.job.holds import Holds
 from consumer.job.post import MAX_RESPONSE
 from consumer.settings import CallbackSettings, load
 from consumer.telemetry.metrics import Metrics
+from http_client.async_transport import REST_SECONDS
 from tests.support.opened_callback import LOWER, SECRET, UPPER, open_callback
 from tests.support.receiver import (
     STORED,
@@ -333,9 +334,11 @@ async def test_connections_are_used_again(receiver: Receiver, line: Opens) -> No
     async with line() as opened:
         for _ in range(3):
             await asyncio.gather(*(opened.post() for _ in range(4)))
+            await asyncio.sleep(1.5 * REST_SECONDS)
         assert receiver.connections == 4
         receiver.answers.append(reset)
         await opened.post()
+        await asyncio.sleep(1.5 * REST_SECONDS)
         await asyncio.gather(*(opened.post() for _ in range(4)))
         assert receiver.connections <= 5
 
