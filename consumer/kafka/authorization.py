@@ -21,7 +21,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 
 from consumer.errors import StartError
 from consumer.kafka.connection import connection_options
-from consumer.kafka.diagnosis import why_unusable
+from consumer.kafka.diagnosis import unusable
 from consumer.kafka.rights import Kind, Right, lacking
 from consumer.kafka.topic_ids import MetadataRequest
 from consumer.settings import KafkaSettings
@@ -72,12 +72,7 @@ async def ask_rights(settings: KafkaSettings, rights: Sequence[Right]) -> list[R
         async with asyncio.timeout(ANSWER_SECONDS), asking(settings) as client:
             return await missing_rights(client, rights)
     except (KafkaError, TimeoutError) as error:
-        reason = await why_unusable(settings) or str(error) or repr(error)
-        raise StartError(
-            f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
-            f" {reason}",
-            exit_code=3,
-        ) from error
+        raise await unusable(settings, error) from error
 
 
 async def check_rights(settings: KafkaSettings, rights: Sequence[Right]) -> list[Right]:

@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
+from consumer.errors import StartError
 from consumer.kafka.connection import connection_options
 from consumer.kafka.oauth import TokenRefused
 from consumer.settings import KafkaSettings
@@ -36,7 +37,17 @@ _CERTIFICATE_REASONS = {
 """By OpenSSL's verify codes."""
 
 
-async def why_unusable(settings: KafkaSettings) -> str | None:
+async def unusable(settings: KafkaSettings, error: BaseException) -> StartError:
+    """Give the error of a Kafka that can't be used, with the cause as far as it can be found."""
+    reason = await _why_unusable(settings) or str(error) or repr(error)
+    return StartError(
+        f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
+        f" {reason}",
+        exit_code=3,
+    )
+
+
+async def _why_unusable(settings: KafkaSettings) -> str | None:
     """Say in a sentence for each broker of `KAFKA_BOOTSTRAP_SERVERS` why we can't use it.
 
     None: at least one of them can be used.

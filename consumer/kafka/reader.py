@@ -7,14 +7,18 @@ name is no UTF-8. Every reader of ours is a `Reader`, which does neither
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.structs import ConsumerRecord
 
 from consumer.kafka.batches import ReadRecord, RecordBatches
+from consumer.kafka.clients import stop_consumer
+from consumer.kafka.connection import connection_options
+from consumer.settings import KafkaSettings
 
 POLL_BYTES = 16 * 1024 * 1024
 """One poll gives no further record after so many bytes, those that were passed over included."""
@@ -97,6 +101,24 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
             *partitions, timeout_ms=timeout_ms, max_records=max_records
         )
         return records
+
+
+@asynccontextmanager
+async def started_reader(
+    settings: KafkaSettings, *, isolation_level: Literal["read_committed", "read_uncommitted"]
+) -> AsyncIterator[Reader]:
+    """Give a reader that begins where it is told, and commits nothing; stop it afterwards."""
+    reader = Reader(
+        isolation_level=isolation_level,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        **connection_options(settings),
+    )
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await stop_consumer(reader)
 
 
 async def read_to_end(

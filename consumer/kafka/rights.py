@@ -124,6 +124,15 @@ def principal(settings: KafkaSettings) -> str:
     return f"User:{name.get_secret_value() if name else ''}"
 
 
+def _topics(settings: KafkaSettings) -> tuple[str, ...]:
+    return (
+        settings.jobs_topic,
+        settings.status_topic,
+        settings.dead_letter_topic,
+        settings.control_topic,
+    )
+
+
 def _serving(settings: KafkaSettings) -> tuple[Right, ...]:
     """What serves records, on the line or in a replay run."""
     return (
@@ -174,12 +183,7 @@ def _gateway(settings: KafkaSettings) -> tuple[Right, ...]:
 
 def _operator(settings: KafkaSettings) -> tuple[Right, ...]:
     group = settings.consumer_group
-    topics = (
-        settings.jobs_topic,
-        settings.status_topic,
-        settings.dead_letter_topic,
-        settings.control_topic,
-    )
+    topics = _topics(settings)
     return (
         *(Right("READ", "topic", name) for name in topics),
         Right("WRITE", "topic", settings.jobs_topic),
@@ -193,12 +197,7 @@ def _operator(settings: KafkaSettings) -> tuple[Right, ...]:
 
 
 def _topic_creator(settings: KafkaSettings) -> tuple[Right, ...]:
-    topics = (
-        settings.jobs_topic,
-        settings.status_topic,
-        settings.dead_letter_topic,
-        settings.control_topic,
-    )
+    topics = _topics(settings)
     return (
         *(Right("CREATE", "topic", name) for name in topics),
         *(Right("DESCRIBE", "topic", name) for name in topics),

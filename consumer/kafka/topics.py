@@ -9,10 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
-from consumer.errors import StartError
 from consumer.kafka.authorization import missing_rights, refuse
 from consumer.kafka.connection import connection_options
-from consumer.kafka.diagnosis import why_unusable
+from consumer.kafka.diagnosis import unusable
 from consumer.kafka.rights import Right
 from consumer.settings import KafkaSettings
 from schemas.topics import BROKER_MAX_MESSAGE_BYTES, TopicSpec, topic_specs
@@ -123,12 +122,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
         yield admin
     except (KafkaError, TimeoutError) as error:
-        reason = await why_unusable(settings) or str(error) or repr(error)
-        raise StartError(
-            f"Kafka at KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} can't be used:"
-            f" {reason}",
-            exit_code=3,
-        ) from error
+        raise await unusable(settings, error) from error
     finally:
         await admin.close()
 

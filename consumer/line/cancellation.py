@@ -10,9 +10,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from consumer.errors import JobCancelled
-from consumer.kafka.clients import stop_consumer
-from consumer.kafka.connection import connection_options
-from consumer.kafka.reader import AnyRecord, Reader, read_to_end
+from consumer.kafka.reader import AnyRecord, Reader, read_to_end, started_reader
 from consumer.settings import KafkaSettings
 from schemas.cloud_events import TOPIC_ID
 from schemas.control import RESUME_KEY, Cancel, Resume
@@ -108,14 +106,7 @@ class Cancellations:
 
     async def _follow(self) -> NoReturn:
         # Read committed: a batch's cancels are written in one transaction, all of them or none.
-        reader = Reader(
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            **connection_options(self._settings),
-        )
-        try:
-            await reader.start()
+        async with started_reader(self._settings, isolation_level="read_committed") as reader:
             async for record in read_to_end(reader, self._topic, start=0):
                 self._note(record)
             self._heard()
@@ -125,8 +116,6 @@ class Cancellations:
                     for record in records:
                         self._note(record)
                 self._listen_for_silence(reader)
-        finally:
-            await stop_consumer(reader)
 
     def _listen_for_silence(self, reader: Reader) -> None:
         """Notice a broker that doesn't answer: aiokafka asks again and again and says nothing."""

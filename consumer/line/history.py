@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
-from consumer.kafka.clients import stop_consumer
-from consumer.kafka.connection import connection_options
-from consumer.kafka.reader import AnyRecord, Reader, read_to_end
+from consumer.kafka.reader import AnyRecord, Reader, read_to_end, started_reader
 from consumer.settings import KafkaSettings
 from schemas import cloud_events
 from schemas.errors import InvalidMessage
@@ -39,30 +37,14 @@ class History:
 
 async def read_history(settings: KafkaSettings, jobs: TopicPartition) -> History:
     """Search the status topic from its end for the group's last terminal event."""
-    reader = Reader(
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        **connection_options(settings),
-    )
-    try:
-        await reader.start()
+    async with started_reader(settings, isolation_level="read_committed") as reader:
         await reader.learn_leaders([TopicPartition(settings.status_topic, 0)])
         return await _search(reader, settings, jobs)
-    finally:
-        await stop_consumer(reader)
 
 
 async def read_settled(settings: KafkaSettings, jobs: TopicPartition, *, place: int) -> History:
     """Read from `place` in the status topic on how far the group has settled since."""
-    reader = Reader(
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        **connection_options(settings),
-    )
-    try:
-        await reader.start()
+    async with started_reader(settings, isolation_level="read_committed") as reader:
         status = TopicPartition(settings.status_topic, 0)
         await reader.learn_leaders([status])
         ends = [
@@ -70,8 +52,6 @@ async def read_settled(settings: KafkaSettings, jobs: TopicPartition, *, place: 
             async for record in read_to_end(reader, status, start=place)
             if _is_of(settings.consumer_group, record) and _is_terminal(record)
         ]
-    finally:
-        await stop_consumer(reader)
     last = _last_settled(reversed(ends), jobs)
     return History(None, place) if last is None else History(last[0], place, last[1])
 

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from consumer.kafka.clients import stop_consumer
-from consumer.kafka.connection import connection_options
-from consumer.kafka.reader import AnyRecord, Reader, read_to_end
+from consumer.kafka.reader import AnyRecord, read_to_end, started_reader
 from consumer.settings import KafkaSettings
 from schemas import cloud_events
 from schemas.errors import InvalidMessage
@@ -99,14 +97,7 @@ class Ledger:
             self._alive.clear()
         status = TopicPartition(settings.status_topic, 0)
         # Starts are published outside transactions, which a dead owner's may hold back.
-        reader = Reader(
-            isolation_level="read_uncommitted",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            **connection_options(settings),
-        )
-        try:
-            await reader.start()
+        async with started_reader(settings, isolation_level="read_uncommitted") as reader:
             await reader.learn_leaders([status])
             end = (await reader.end_offsets([status]))[status]
             if place is not None:
@@ -118,8 +109,6 @@ class Ledger:
                     elif silence is not None and record.timestamp > heard + 1000 * silence:
                         break
             self._read_through = end
-        finally:
-            await stop_consumer(reader)
 
     def _note_event(
         self,
