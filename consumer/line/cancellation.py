@@ -111,16 +111,21 @@ class Cancellations:
                 self._note(record)
             self._heard()
             self._caught_up.set()
+            read_at = time.time()
             while True:
                 for records in (await reader.getmany(self._topic, timeout_ms=1000)).values():
                     for record in records:
                         self._note(record)
-                self._listen_for_silence(reader)
+                self._listen_for_silence(reader, read_at)
 
-    def _listen_for_silence(self, reader: Reader) -> None:
-        """Notice a broker that doesn't answer: aiokafka asks again and again and says nothing."""
-        answered_at = reader.last_poll_timestamp(self._topic)
-        if answered_at is not None and time.time() - answered_at / 1000 > SILENT_SECONDS:
+    def _listen_for_silence(self, reader: Reader, read_at: float) -> None:
+        """Notice a broker that doesn't answer: aiokafka asks again and again and says nothing.
+
+        Of an empty topic there may be no answer at all since it was read to its end, at `read_at`.
+        """
+        answered_ms = reader.last_poll_timestamp(self._topic)
+        answered_at = read_at if answered_ms is None else answered_ms / 1000
+        if time.time() - answered_at > SILENT_SECONDS:
             self._not_heard(f"no answer for {SILENT_SECONDS:g} s")
         else:
             self._heard()
